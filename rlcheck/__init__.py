@@ -1,0 +1,20 @@
+"""rlcheck tells whether reinforcement-learning code is wrong, which mistake it is, and shows why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlcheck.api import CheckFailures, check, parametrize, verify
+
+__version__ = "0.1.0"
+__all__ = ["CheckFailures", "__version__", "check", "parametrize", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `import rlcheck` and the pytest plugin stay free of numpy and friends.
+    if name in __all__:
+        import rlcheck.api
+
+        return getattr(rlcheck.api, name)
+    raise AttributeError(f"module 'rlcheck' has no attribute {name!r}")

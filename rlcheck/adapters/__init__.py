@@ -1,0 +1,1 @@
+"""Adapters: how subjects of other frameworks take the shape that checks call."""

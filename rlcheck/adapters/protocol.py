@@ -1,0 +1,95 @@
+"""The shape that every agent takes before the ladder sees it.
+
+`AgentSubject` builds agents, `AgentHandle` is one built agent. Adapters (a factory, a class, a
+Stable-Baselines3 class or saved model, a training function, a script) each return an `AgentSubject`;
+the ladder knows no framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import gymnasium
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An environment to learn in, in the two forms that subjects need.
+
+    Args:
+        env_id: an id that `gymnasium.make` understands in any program (`ladders:Exam-v0`).
+        make_env: builds the same environment in this process; may be called often.
+        variables: environment variables that make `env_id` the same environment in another process.
+    """
+
+    env_id: str
+    make_env: Callable[[], gymnasium.Env]
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHandle:
+    """One built agent. What the subject does not offer is None.
+
+    Args:
+        learn: total_timesteps -> None; one uninterrupted training.
+        predict: observations [N, ...] -> greedy actions [N] (discrete) or [N, D] (continuous).
+        sample: observations [N, ...] -> actions drawn from the policy that it trains with.
+        values: observations [N, ...] -> V [N].
+        q_values: observations [N, ...] -> Q [N, A].
+        action_probabilities: observations [N, ...] -> [N, A].
+        fit_transition: (obs, action, reward, next_obs, terminated, truncated, steps) -> losses;
+            trains on one transition, `steps` times; returns the critic's loss at every step.
+        parameters: () -> name -> array copy of every trainable and target tensor.
+        act_one: one unbatched observation -> action, exactly as a user would call `predict`.
+        save: path -> None.
+        load: path -> AgentHandle with the saved state.
+        native: the user's own object, for checks that know its framework.
+    """
+
+    learn: Callable[[int], None]
+    predict: Callable[[np.ndarray], np.ndarray] | None = None
+    sample: Callable[[np.ndarray], np.ndarray] | None = None
+    values: Callable[[np.ndarray], np.ndarray] | None = None
+    q_values: Callable[[np.ndarray], np.ndarray] | None = None
+    action_probabilities: Callable[[np.ndarray], np.ndarray] | None = None
+    fit_transition: Callable[..., list[float]] | None = None
+    parameters: Callable[[], Mapping[str, np.ndarray]] | None = None
+    act_one: Callable[[Any], Any] | None = None
+    save: Callable[[str], None] | None = None
+    load: Callable[[str], AgentHandle] | None = None
+    native: Any = None
+
+
+class AgentSubject(Protocol):
+    """Builds agents. Attributes are facts that the ladder plans with.
+
+    Attributes:
+        framework: "factory", "class", "train-function", "stable-baselines3", "script", ...
+        accepts_gamma: whether `make` passes gamma on.
+        gamma: the discount the subject uses where it accepts none and it is known, else None.
+        options: hyper-parameters that `make` can vary -> their default.
+        isolated: whether the agent learns in another process (a script): no handle but `learn`.
+    """
+
+    framework: str
+    accepts_gamma: bool
+    gamma: float | None
+    options: Mapping[str, Any]
+    isolated: bool
+
+    def make(
+        self,
+        task: Task,
+        *,
+        seed: int,
+        gamma: float | None = None,
+        options: Mapping[str, Any] | None = None,
+        n_envs: int | None = None,
+    ) -> AgentHandle:
+        """Build an agent that will learn in `task`; `gamma=None` leaves the subject's own default."""
+        ...

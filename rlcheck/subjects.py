@@ -1,0 +1,37 @@
+"""What the user hands over, described so that a worker process can load it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectSpec:
+    """One subject of a run: JSON-able except for `raw`, which exists only in process.
+
+    Args:
+        name: what reports call it (the target as typed, or the configured name).
+        target: `pkg.module:attribute`, `path/file.py:attribute`, an environment id, a path; "" when
+            `raw` or `script` says what to check.
+        contract: name of the contract, "" to infer it from the loaded object.
+        script: command template of a training script with {env}, {steps}, {seed}, {gamma}.
+        bind: contract parameter -> the subject's own name for it.
+        constants: hyper-parameters given by `--set name=value`.
+        dialect: pinned conventions.
+        gamma: the discount that the subject uses where it accepts none.
+        expected_failures: check name or glob -> reason.
+        raw: the object itself, for runs in process.
+    """
+
+    name: str
+    target: str = ""
+    contract: str = ""
+    script: str = ""
+    bind: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    dialect: Mapping[str, Any] = field(default_factory=dict)
+    gamma: float | None = None
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
+    raw: Any = None
