@@ -1,0 +1,46 @@
+"""Checks of arguments that broadcasting would otherwise let pass."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def expect_same_shape(name: str, reference: Tensor, **others: Tensor) -> None:
+    """Require every other tensor to have the shape of `reference`.
+
+    A column against a row broadcasts to a square without a word, and the loss still falls a little.
+
+    Raises:
+        ValueError: naming the argument, the expected shape, the given one and the remedy.
+    """
+    for other, tensor in others.items():
+        if tensor.shape != reference.shape:
+            raise ValueError(
+                f"`{other}` must have the shape of `{name}`, {tuple(reference.shape)}, "
+                f"it has {tuple(tensor.shape)}; reshape it so that its entries line up"
+            )
+
+
+def expect_last_axis(name: str, reference: Tensor, **others: Tensor) -> None:
+    """Require every other tensor to have the shape of `reference` without its last axis.
+
+    Raises:
+        ValueError: naming the argument, the expected shape, the given one and the remedy.
+    """
+    for other, tensor in others.items():
+        if tensor.shape != reference.shape[:-1]:
+            raise ValueError(
+                f"`{other}` must have the shape of `{name}` without its last axis, "
+                f"{tuple(reference.shape[:-1])}, it has {tuple(tensor.shape)}; "
+                f"give one entry for each row of `{name}`"
+            )
+
+
+def expect_at_least_one(name: str, value: int) -> None:
+    """Require a count of steps to be positive.
+
+    Raises:
+        ValueError: naming the argument, the expected range and the given value.
+    """
+    if value < 1:
+        raise ValueError(f"`{name}` must be at least 1, it is {value}; give a number of steps")
