@@ -5,8 +5,10 @@ A check is split in two pure halves so that one engine can run every kind of it:
     trial(subject, Trial(seed, budget))  ->  evidence     runs beside the subject, in a worker
     judge(trials so far)                 ->  Outcome | More     runs in the parent, imports no subject
 
-A deterministic check asks for one trial. A stochastic check is a sequential test: `judge` asks for
-`More` trials (further seeds, larger budgets) until the evidence is conclusive either way.
+`judge` is first called with no trials and says which ones it wants. A deterministic check asks for
+one trial (`one_trial`); a stochastic check is a sequential test: `judge` asks for `More` trials
+(further seeds, larger budgets) until the evidence is conclusive either way. A trial never fails or
+passes anything; one in which the subject raises, hangs or dies ends the check with status `error`.
 Evidence is plain JSON, so every finished trial can be stored at once and an interrupted run resumed.
 """
 
@@ -135,7 +137,7 @@ class Context:
     """What a trial or a judge is told besides the subject.
 
     Args:
-        settings: options of the run.
+        settings: options of the run; `settings.alpha` is this check's own share of the run's alpha.
         facts: JSON facts about the bound subject that judges need without importing it
             (for an agent: whether it accepts gamma, which options it names, ...).
         progress: called by a trial with (fraction in [0, 1], what is going on); never required.
@@ -157,7 +159,7 @@ class Check:
         title: the property in one sentence.
         explanation: equation, why it matters, symptoms in training curves, source.
         trial: gathers evidence beside the subject.
-        judge: turns the evidence so far into a verdict or a request for more.
+        judge: turns the evidence so far (none at first) into a verdict or a request for more.
         applies: given the bound subject's facts, None or the reason to skip.
         requires: names of checks that must not have failed before.
         budget: smallest run budget that includes the check.
@@ -243,3 +245,14 @@ class Report:
     subjects: tuple[SubjectReport, ...]
     run_id: str = ""
     seed: int = 0
+
+
+def one_trial(judge: Callable[[Evidence, Context], Outcome]) -> JudgeFunction:
+    """The judge of a check that needs one trial, made from a function of that trial's evidence."""
+
+    def sequential(trials: Sequence[tuple[Trial, Evidence]], context: Context) -> Outcome | More:
+        if not trials:
+            return More((Trial(seed=context.settings.seed),))
+        return judge(trials[0][1], context)
+
+    return sequential

@@ -35,3 +35,31 @@ class SubjectSpec:
     gamma: float | None = None
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     raw: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentId:
+    """What a contract's `bind` receives for a registered Gymnasium id."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedModel:
+    """What a contract's `bind` receives for a path to a saved Stable-Baselines3 `.zip`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogPath:
+    """What a contract's `bind` receives for any other path that exists."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptCommand:
+    """What a contract's `bind` receives for `--script`: the command with its {env}, {steps}, ..."""
+
+    template: str
