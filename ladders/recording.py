@@ -1,0 +1,81 @@
+"""What an agent did, recorded on the environment's side, so that nothing is asked of the agent.
+
+One `Recorder` belongs to one environment instance. In process its arrays are read directly; in a
+training script they are written to a folder named by the environment variable, one file an instance,
+rewritten every few thousand steps and when the environment is closed.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+FLUSH_EVERY = 2_000
+
+
+@dataclass
+class Recorder:
+    """States and executed actions of one environment, in order.
+
+    Args:
+        folder: where to write, "" to keep everything in memory.
+    """
+
+    folder: str = ""
+    states: array = field(default_factory=lambda: array("H"))
+    actions: array = field(default_factory=lambda: array("b"))
+    rewards: array = field(default_factory=lambda: array("f"))
+    path: Path | None = None
+
+    def step(self, state: int, action: int, reward: float) -> None:
+        """Note one executed step."""
+        self.states.append(state)
+        self.actions.append(action)
+        self.rewards.append(reward)
+        if self.folder and len(self.states) % FLUSH_EVERY == 0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write everything so far; the file is replaced in one move, so a reader sees all or none."""
+        if not self.folder or not self.states:
+            return
+        if self.path is None:
+            self.path = Path(self.folder) / f"record-{os.getpid()}-{uuid.uuid4().hex[:8]}.npz"
+        unfinished = self.path.with_suffix(".tmp.npz")
+        np.savez(unfinished, **self.arrays())
+        os.replace(unfinished, self.path)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The record as arrays `states`, `actions`, `rewards`, all [steps]."""
+        return {
+            "states": np.array(self.states, dtype=np.int64),
+            "actions": np.array(self.actions, dtype=np.int64),
+            "rewards": np.array(self.rewards, dtype=np.float64),
+        }
+
+
+def read_folder(folder: str) -> list[dict[str, np.ndarray]]:
+    """Every record that environments of another process wrote into `folder`."""
+    records = []
+    for path in sorted(Path(folder).glob("record-*.npz")):
+        if ".tmp" not in path.name:
+            with np.load(path) as stored:
+                records.append({name: stored[name] for name in stored.files})
+    return records
+
+
+def action_counts(
+    records: list[dict[str, np.ndarray]], n_states: int, n_actions: int, first: float, last: float
+) -> np.ndarray:
+    """[S, A] how often each action was taken in each state between two fractions of the training."""
+    counts = np.zeros((n_states, n_actions), dtype=np.int64)
+    for record in records:
+        steps = len(record["states"])
+        window = slice(int(first * steps), int(np.ceil(last * steps)))
+        np.add.at(counts, (record["states"][window], record["actions"][window]), 1)
+    return counts

@@ -1,0 +1,321 @@
+"""Right and wrong semantics of learning as executable models: what a learner comes to believe.
+
+Every semantics has the shape
+
+    Q(s, a) = rewards(s, a) + sum_s' continuation(s, a, s') * backup(Q(s', .))
+
+and a rule that turns Q into actions. The right one has the MDP's own rewards, continuation
+gamma * (1 - terminated) * P, the maximum as backup, and acts greedily. A fault changes one of these.
+Solving the changed equations exactly gives the answers and values that a learner with that fault must
+converge to, so a fault predicts an answer sheet before any agent has been run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ladders.mdp import MDP, greedy, optimal_control, policy_evaluation, sweeps
+
+CORRECT = "correct"
+NOT_LEARNED = "not-learned-yet"
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What a learner with one semantics comes to believe.
+
+    Args:
+        fault: name of the fault, `correct` or `not-learned-yet`.
+        variant: which operator of that fault.
+        q_values: [S, A] its action values.
+        values: [S] its state values, NaN where this semantics does not determine them.
+        gaps: [S] how much it prefers action 1 to action 0; 0 where it does not care.
+    """
+
+    fault: str
+    variant: str
+    q_values: np.ndarray
+    values: np.ndarray
+    gaps: np.ndarray
+
+
+def _optimal(fault: str, variant: str, rewards: np.ndarray, continuation: np.ndarray) -> Belief:
+    values, q_values = optimal_control(rewards, continuation)
+    return Belief(fault, variant, q_values, values, q_values[:, 1] - q_values[:, 0])
+
+
+def _to_start(mdp: MDP, where: np.ndarray) -> np.ndarray:
+    """[S, A, S] transitions that lead to the next reset where `where` [S, A] is true, else 0."""
+    return where[:, :, None] * mdp.start[None, None, :]
+
+
+# --- bootstrap ------------------------------------------------------------------------------------
+
+
+def correct(mdp: MDP, gamma: float) -> Belief:
+    """The Bellman optimality equation itself."""
+    return _optimal(CORRECT, "", mdp.rewards, mdp.continuation(gamma))
+
+
+def terminal_bootstrap(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """The value after a terminal leaks in: that of the final observation, or of the next reset."""
+    ends = mdp.terminated | mdp.truncated
+    leak_final = gamma * mdp.transitions
+    yield _optimal("terminal-bootstrap", "final-observation", mdp.rewards, leak_final)
+    kept = mdp.continuation(gamma)
+    yield _optimal(
+        "terminal-bootstrap",
+        "next-reset",
+        mdp.rewards,
+        kept + gamma * _to_start(mdp, mdp.terminated),
+    )
+    # Code that adds gamma * V(final observation) to the reward of a truncated step and then also
+    # forgets the mask counts both values there.
+    yield _optimal(
+        "terminal-bootstrap", "next-reset-twice", mdp.rewards, kept + gamma * _to_start(mdp, ends)
+    )
+    within = gamma * mdp.transitions * ~ends[:, :, None]
+    yield _optimal(
+        "terminal-bootstrap",
+        "next-reset-merged",
+        mdp.rewards,
+        within + gamma * _to_start(mdp, ends),
+    )
+
+
+def terminal_as_truncation(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """Every end is taken for a time limit, so the final observation keeps its value."""
+    yield _optimal("terminal-as-truncation", "", mdp.rewards, gamma * mdp.transitions)
+
+
+def truncation_as_terminal(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """A time limit is taken for a real end, so what would have followed counts nothing."""
+    kept = mdp.continuation(gamma) * ~mdp.truncated[:, :, None]
+    yield _optimal("truncation-as-terminal", "", mdp.rewards, kept)
+
+
+def truncation_bootstraps_reset(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """At a time limit the value of the next episode's first state is taken, not that reached."""
+    kept = mdp.continuation(gamma) * ~mdp.truncated[:, :, None]
+    leak = gamma * _to_start(mdp, mdp.truncated)
+    yield _optimal("truncation-bootstraps-reset", "", mdp.rewards, kept + leak)
+
+
+def _first_step(mdp: MDP) -> np.ndarray:
+    return np.broadcast_to((mdp.start > 0)[:, None], mdp.rewards.shape)
+
+
+def _before_last_step(mdp: MDP) -> np.ndarray:
+    """[S, A] whether the step after (s, a) ends its episode whatever is done there."""
+    ends = (mdp.terminated | mdp.truncated).all(axis=1)
+    return (mdp.transitions @ ends.astype(float) > 0.5) & ~(mdp.terminated | mdp.truncated)
+
+
+def _shifted_mask(mdp: MDP, gamma: float, fault: str, masked: np.ndarray) -> Iterator[Belief]:
+    """The end flag sits on the steps `masked` instead of on the last ones, which therefore leak."""
+    flow = mdp.continuation(gamma)
+    to_reset = flow + gamma * _to_start(mdp, mdp.terminated)
+    merged = flow * ~mdp.truncated[:, :, None]
+    merged = merged + gamma * _to_start(mdp, mdp.terminated | mdp.truncated)
+    to_final = gamma * mdp.transitions
+    for variant, leaking in {
+        "next-reset": to_reset,
+        "next-reset-merged": merged,
+        "final-observation": to_final,
+    }.items():
+        yield _optimal(fault, variant, mdp.rewards, leaking * ~masked[:, :, None])
+
+
+def done_late(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """The end flag arrives one step late: ends leak, the first step of an episode is cut off."""
+    yield from _shifted_mask(mdp, gamma, "done-late", _first_step(mdp))
+
+
+def done_early(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """The end flag comes one step early: the step before the last is cut off, the last leaks."""
+    yield from _shifted_mask(mdp, gamma, "done-early", _before_last_step(mdp))
+
+
+def next_observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """The stored next observation is the current one, so every state bootstraps from itself."""
+    own = np.broadcast_to(np.eye(mdp.n_states)[:, None, :], mdp.transitions.shape)
+    flow = gamma * own * ~mdp.terminated[:, :, None]
+    yield _optimal("next-observation-stale", "", mdp.rewards, flow)
+
+
+# --- discount -------------------------------------------------------------------------------------
+
+
+def discount_ignored(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """No discount at all."""
+    yield _optimal("discount-ignored", "", mdp.rewards, mdp.continuation(1.0))
+
+
+def discount_hard_coded(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """A constant such as 0.99 stands where the given discount should."""
+    if gamma < 0.97:
+        yield _optimal("discount-hard-coded", "gamma=0.99", mdp.rewards, mdp.continuation(0.99))
+
+
+def discount_too_small(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """A discount well below the given one."""
+    for power in (4, 6, 8):
+        small = gamma**power
+        yield _optimal(
+            "discount-too-small", f"gamma={small:.2f}", mdp.rewards, mdp.continuation(small)
+        )
+
+
+def discount_applied_twice(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """gamma squared."""
+    yield _optimal("discount-applied-twice", "", mdp.rewards, mdp.continuation(gamma**2))
+
+
+# --- reward ---------------------------------------------------------------------------------------
+
+
+def reward_sign_flipped(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """Rewards are counted as costs."""
+    yield _optimal("reward-sign-flipped", "", -mdp.rewards, mdp.continuation(gamma))
+
+
+def reward_clipped(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """Rewards are cut to [-1, 1], or only their sign is kept."""
+    flow = mdp.continuation(gamma)
+    yield _optimal("reward-clipped", "to [-1, 1]", np.clip(mdp.rewards, -1, 1), flow)
+    yield _optimal("reward-clipped", "sign", np.sign(mdp.rewards), flow)
+
+
+def reward_late(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """Each step is paid what the step before it earned; what an episode earns last is lost."""
+    rewards = np.zeros_like(mdp.rewards)
+    going_on = ~(mdp.terminated | mdp.truncated)
+    for state, action in zip(*np.nonzero(going_on), strict=True):
+        for successor in np.nonzero(mdp.transitions[state, action])[0]:
+            rewards[successor, :] = mdp.rewards[state, action]
+    belief = _optimal("reward-late", "", rewards, mdp.continuation(gamma))
+    yield Belief("reward-late", "", belief.q_values, np.full(mdp.n_states, np.nan), belief.gaps)
+
+
+def reward_early(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """Each step is paid what the step after it will earn; the first reward of an episode is lost."""
+    flow = mdp.continuation(gamma)
+    going_on = (~(mdp.terminated | mdp.truncated))[:, :, None] * mdp.transitions
+    policy = np.full(mdp.rewards.shape, 1.0 / mdp.n_actions)
+    for _ in range(mdp.n_states):
+        rewards = going_on @ (policy * mdp.rewards).sum(axis=1)
+        _, q_values = policy_evaluation(rewards, flow, policy)
+        policy = greedy(q_values)
+    gaps = q_values[:, 1] - q_values[:, 0]
+    yield Belief("reward-early", "", q_values, np.full(mdp.n_states, np.nan), gaps)
+
+
+def reward_mean_subtracted(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """The mean reward per step is subtracted, so staying longer costs (or pays) by itself."""
+    mean = float(mdp.start @ mdp.rewards.mean(axis=1))
+    for _ in range(20):
+        belief = _optimal("reward-mean-subtracted", "", mdp.rewards - mean, mdp.continuation(gamma))
+        mean = _mean_reward(mdp, greedy(belief.q_values))
+    yield belief
+
+
+def _mean_reward(mdp: MDP, policy: np.ndarray) -> float:
+    """Reward per step under a policy: expected episode return over expected episode length."""
+    within = (~(mdp.terminated | mdp.truncated))[:, :, None] * mdp.transitions
+    total, _ = policy_evaluation(mdp.rewards, within, policy)
+    length, _ = policy_evaluation(np.ones_like(mdp.rewards), within, policy)
+    return float(mdp.start @ total) / float(mdp.start @ length)
+
+
+# --- control --------------------------------------------------------------------------------------
+
+
+def max_replaced_by_mean(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """The target averages over the next actions instead of taking the best."""
+    uniform = np.full(mdp.rewards.shape, 1.0 / mdp.n_actions)
+    values, q_values = policy_evaluation(mdp.rewards, mdp.continuation(gamma), uniform)
+    gaps = q_values[:, 1] - q_values[:, 0]
+    yield Belief("max-replaced-by-mean", "", q_values, values, gaps)
+
+
+def advantage_sign_flipped(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """The policy climbs down: it takes the worst action by its own, correct, values."""
+    values, q_values = optimal_control(-mdp.rewards, mdp.continuation(gamma))
+    gaps = q_values[:, 1] - q_values[:, 0]
+    for fault in ("advantage-sign-flipped", "ratio-inverted"):
+        yield Belief(fault, "", -q_values, -values, gaps)
+
+
+def action_permuted(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """What is learned about one action is filed under the other."""
+    right = correct(mdp, gamma)
+    yield Belief("action-permuted", "", right.q_values[:, ::-1], right.values, -right.gaps)
+
+
+def observation_ignored(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """States cannot be told apart: one action everywhere, the better one on the whole."""
+    returns = []
+    for action in range(mdp.n_actions):
+        policy = np.zeros(mdp.rewards.shape)
+        policy[:, action] = 1.0
+        values, _ = policy_evaluation(mdp.rewards, mdp.continuation(gamma), policy)
+        returns.append(float(mdp.start @ values))
+    gap = returns[1] - returns[0]
+    gaps = np.full(mdp.n_states, gap)
+    mean = np.full(mdp.n_states, max(returns))
+    yield Belief("observation-ignored", "", np.tile(returns, (mdp.n_states, 1)), mean, gaps)
+
+
+def observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """The agent sees the state before; what it does from the second step on is uninformed."""
+    right = correct(mdp, gamma)
+    seen_late = mdp.start == 0
+    unknown = np.where(seen_late, np.nan, right.values)
+    gaps = np.where(seen_late, 0.0, right.gaps)
+    yield Belief("observation-stale", "", right.q_values, unknown, gaps)
+
+
+def not_learned_yet(mdp: MDP, gamma: float, longest: int) -> Iterator[Belief]:
+    """A correct learner whose information has travelled fewer steps than the exam asks for."""
+    for count in range(longest):
+        q_values = sweeps(mdp.rewards, mdp.continuation(gamma), count)
+        gaps = q_values[:, 1] - q_values[:, 0]
+        yield Belief(NOT_LEARNED, f"{count} sweeps", q_values, q_values.max(axis=1), gaps)
+
+
+FAULTY: tuple[Callable[[MDP, float], Iterator[Belief]], ...] = (
+    terminal_bootstrap,
+    terminal_as_truncation,
+    truncation_as_terminal,
+    truncation_bootstraps_reset,
+    done_late,
+    done_early,
+    next_observation_stale,
+    discount_ignored,
+    discount_hard_coded,
+    discount_too_small,
+    discount_applied_twice,
+    reward_sign_flipped,
+    reward_clipped,
+    reward_late,
+    reward_early,
+    reward_mean_subtracted,
+    max_replaced_by_mean,
+    advantage_sign_flipped,
+    action_permuted,
+    observation_ignored,
+    observation_stale,
+)
+"""Every agent-level fault that changes a fixed point, as a generator of its exact solutions."""
+
+
+def all_beliefs(mdp: MDP, gamma: float, longest: int) -> list[Belief]:
+    """The right belief first, then those of every fault, then those of an unfinished learner."""
+    beliefs = [correct(mdp, gamma)]
+    for semantics in FAULTY:
+        beliefs.extend(semantics(mdp, gamma))
+    beliefs.extend(not_learned_yet(mdp, gamma, longest))
+    return beliefs

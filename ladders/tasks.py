@@ -1,0 +1,108 @@
+"""The environments of the ladder as `Task`s: built in process, or by id inside a training script.
+
+A script cannot be handed an object, so the settings of its environment travel in one environment
+variable, as JSON: RLCHECK_TASK = {"gamma": 0.9, "action": "discrete", "seed": 0, "folder": "..."}.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from ladders.env import TabularEnv
+from ladders.exam import design
+from ladders.mdp import MDP
+from ladders.recording import Recorder, read_folder
+from rlcheck.adapters.protocol import Task
+
+VARIABLE = "RLCHECK_TASK"
+_instances = itertools.count()
+
+
+@dataclass
+class Recording:
+    """Every environment that one task has built, and what was done in them."""
+
+    folder: str = ""
+    envs: list[TabularEnv] = field(default_factory=list)
+
+    def records(self) -> list[dict[str, np.ndarray]]:
+        """One record an environment, from memory and from files."""
+        inside = [env.recorder.arrays() for env in self.envs if len(env.recorder.states)]
+        return inside + (read_folder(self.folder) if self.folder else [])
+
+
+def tabular_task(
+    mdp: MDP,
+    env_id: str,
+    *,
+    gamma: float,
+    seed: int,
+    action: str = "discrete",
+    folder: str = "",
+) -> tuple[Task, Recording]:
+    """A task in a finite MDP, and the recording of what is done in it.
+
+    Args:
+        mdp: the tables.
+        env_id: the id under which a script builds the same environment.
+        gamma: the discount the exam was designed for.
+        seed: of the first reset; the i-th environment gets a stream of its own.
+        action: "discrete" or "continuous".
+        folder: where environments in other processes write what was done.
+    """
+    recording = Recording(folder)
+
+    def make_env() -> gymnasium.Env:
+        env_seed = int(np.random.SeedSequence([seed, len(recording.envs)]).generate_state(1)[0])
+        env = TabularEnv(mdp, action=action, seed=env_seed)
+        recording.envs.append(env)
+        return env
+
+    settings = {"gamma": gamma, "action": action, "seed": seed, "folder": folder}
+    return Task(env_id, make_env, {VARIABLE: json.dumps(settings)}), recording
+
+
+def _from_environment(mdp_of: Any, keywords: dict[str, Any]) -> TabularEnv:
+    """Build an environment by id, with the settings of RLCHECK_TASK and of `make` itself."""
+    settings = json.loads(os.environ.get(VARIABLE, "{}")) | keywords
+    seed = settings.get("seed")
+    if seed is not None:
+        seed = int(np.random.SeedSequence([seed, next(_instances)]).generate_state(1)[0])
+    return TabularEnv(
+        mdp_of(settings.get("gamma", 0.9)),
+        observation=settings.get("observation", "one-hot"),
+        action=settings.get("action", "discrete"),
+        seed=seed,
+        recorder=Recorder(settings.get("folder", "")),
+    )
+
+
+def make_exam_env(**keywords: Any) -> TabularEnv:
+    """`ladders:Exam-v0`; keywords gamma, observation, action, seed."""
+    return _from_environment(lambda gamma: design(gamma).mdp, keywords)
+
+
+def make_one_step_env(**keywords: Any) -> TabularEnv:
+    """`ladders:OneStep-v0`: one state, one step, reward 1 for action 1 and 0 for action 0."""
+    return _from_environment(lambda gamma: one_step_mdp(), keywords)
+
+
+@cache
+def one_step_mdp() -> MDP:
+    """One state, one step: reward 0 for action 0, reward 1 for action 1."""
+    return MDP(
+        transitions=np.ones((1, 2, 1)),
+        rewards=np.array([[0.0, 1.0]]),
+        terminated=np.ones((1, 2), dtype=bool),
+        truncated=np.zeros((1, 2), dtype=bool),
+        start=np.ones(1),
+        names=("only",),
+    )
