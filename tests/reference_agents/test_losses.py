@@ -129,7 +129,7 @@ def test_dqn_loss_touches_the_taken_actions_only(seed):
     q.requires_grad_()
     got = dqn_loss(q, actions, targets, weights)
     got.backward()
-    errors = [float(q[i, a] - targets[i]) for i, a in enumerate(actions)]
+    errors = [(q[i, a] - targets[i]).item() for i, a in enumerate(actions)]
     assert got.item() == pytest.approx(
         0.5 * mean([float(w) * e**2 for w, e in zip(weights, errors, strict=True)])
     )
@@ -137,7 +137,7 @@ def test_dqn_loss_touches_the_taken_actions_only(seed):
     for i, a in enumerate(actions):
         expected[i, a] = weights[i] * errors[i] / 5
     torch.testing.assert_close(q.grad, expected)
-    assert float(dqn_loss(q, actions, targets)) == pytest.approx(0.5 * mean([e**2 for e in errors]))
+    assert dqn_loss(q, actions, targets).item() == pytest.approx(0.5 * mean([e**2 for e in errors]))
 
 
 def test_seed_dims_give_every_seed_its_own_loss():
