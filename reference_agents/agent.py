@@ -98,8 +98,7 @@ class Agent:
             callback: called after every round with the agent and its metrics.
         """
         self.learn_from, self.learn_until = self.steps, self.steps + int(total_timesteps)
-        self.observations = self.env.reset()
-        self.episodes = Episodes(self.env.num_seeds, self.env.num_envs)
+        self.start_episodes()
         return self.resume(callback)
 
     def resume(self, callback: Callable[[Agent, Metrics], None] | None = None) -> Agent:
@@ -109,6 +108,11 @@ class Agent:
             if callback is not None:
                 callback(self, metrics)
         return self
+
+    def start_episodes(self) -> None:
+        """Gives up unfinished episodes; whatever happened to the environments meanwhile is harmless."""
+        self.observations = self.env.reset()
+        self.episodes = Episodes(self.env.num_seeds, self.env.num_envs)
 
     @property
     def fraction_left(self) -> float:
@@ -224,8 +228,7 @@ class Agent:
             part.load_state_dict(checkpoint["parts"][name])
         if not checkpoint["parts"]["env"] and self.observations is not None:
             # The environment could not be stored: its unfinished episodes are given up.
-            self.observations = self.env.reset()
-            self.episodes = Episodes(self.env.num_seeds, self.env.num_envs)
+            self.start_episodes()
         return self
 
 

@@ -1,0 +1,366 @@
+"""Deep Q-networks: plain, double, dueling, prioritised and n-step, in any combination.
+
+    y = r + gamma (1 - terminated) max_a Q_target(s', a)            (double: the online net selects)
+    L = 0.5 mean w (Q(s, a) - y)^2
+
+A step in N environments is followed by a few gradient steps on replayed transitions; the target
+network follows by Polyak averaging. With n steps the rewards of n steps stand for r, and gamma^n
+for gamma, without an off-policy correction, as in Rainbow.
+
+Run: `python -m reference_agents dqn --env CartPole-v1 --steps 50000 --seeds 10 --out runs/dqn`
+
+References: Mnih et al. 2015 (DQN); van Hasselt et al. 2016, arXiv:1509.06461 (double); Wang et al.
+2016, arXiv:1511.06581 (dueling); Schaul et al. 2016, arXiv:1511.05952 (prioritised); Hessel et al.
+2018, arXiv:1710.02298 (n-step, combinations).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reference_agents.agent import Agent, Metrics, prepare_env, require_actions
+from reference_agents.envs import BatchedEnv
+from reference_agents.exploration import epsilon_schedule
+from reference_agents.losses import dqn_loss
+from reference_agents.networks import SeedOptimiser, StackedMLP
+from reference_agents.polyak import polyak_update
+from reference_agents.replay import PrioritisedReplayBuffer, ReplayBuffer, Transitions
+from reference_agents.streams import SeedStreams
+from reference_agents.targets import double_q_target, dueling_q, q_learning_target
+
+_ROUND = 64  # vector steps between two reports
+
+
+@dataclass(frozen=True)
+class DQNConfig:
+    """Hyper-parameters of DQN; see `make_dqn`."""
+
+    gamma: float
+    double: bool
+    dueling: bool
+    prioritised: bool
+    n_step: int
+    lr: float
+    anneal: bool
+    batch_size: int
+    gradient_steps: int
+    learning_starts: int
+    buffer_size: int
+    tau: float
+    epsilon_start: float
+    epsilon_end: float
+    exploration_fraction: float
+    priority_alpha: float
+    priority_beta: float
+    max_grad_norm: float
+    hidden: tuple[int, ...]
+
+
+class DQNComponents(NamedTuple):
+    """The pure functions that DQN is made of, replaceable by any with the same arguments."""
+
+    q_learning_target: Callable[..., Tensor]
+    double_q_target: Callable[..., Tensor]
+    dueling_q: Callable[..., Tensor]
+    dqn_loss: Callable[..., Tensor]
+    polyak_update: Callable[..., None]
+
+
+class QNetwork(nn.Module):
+    """Q(s, .) of S seeds, [S, B, O] -> [S, B, A].
+
+    Args:
+        sizes: widths of observation, hidden layers and the number of actions.
+        streams: random streams for the initial weights.
+        dueling: how V and A combine, the last layer then giving both; None for a plain head.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], streams: SeedStreams, dueling: Callable[..., Tensor] | None
+    ) -> None:
+        super().__init__()
+        outputs = sizes[-1] + (dueling is not None)
+        self.net = StackedMLP([*sizes[:-1], outputs], streams, activation="relu")
+        self.dueling = dueling
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """[S, B, O] -> [S, B, A]."""
+        outputs = self.net(observations)
+        if self.dueling is None:
+            return outputs
+        return self.dueling(outputs[..., :1], outputs[..., 1:])
+
+
+class DQN(Agent):
+    """DQN agent; build it with `make_dqn`."""
+
+    def __init__(
+        self,
+        env: BatchedEnv,
+        seeds: tuple[int, ...],
+        config: DQNConfig,
+        components: DQNComponents,
+    ) -> None:
+        super().__init__("dqn", env, seeds, config)
+        self.components, self.num_actions = components, int(env.action_space.n)
+        sizes = [env.observation_size, *config.hidden, self.num_actions]
+        dueling = components.dueling_q if config.dueling else None
+        self.online = QNetwork(sizes, self.make_streams("init"), dueling)
+        self.optimiser = SeedOptimiser([self.online], config.lr, config.max_grad_norm)
+        self.target = copy.deepcopy(self.online).requires_grad_(False)
+        buffer = ReplayBuffer(
+            config.buffer_size, env.num_seeds, env.num_envs, config.gamma, config.n_step
+        )
+        self.replay: Any = buffer
+        if config.prioritised:
+            self.replay = PrioritisedReplayBuffer(buffer, config.priority_alpha, env.device)
+        self.replay_streams = self.make_streams("replay")
+
+    def iterate(self) -> Metrics:
+        """A round of vector steps, each followed by gradient steps on replayed transitions."""
+        config, rewards, ends, metrics = self.config, [], [], {}
+        budget = self.learn_until - self.learn_from
+        for _ in range(_ROUND):
+            # --- act ---
+            epsilon = epsilon_schedule(
+                self.steps - self.learn_from,
+                start=config.epsilon_start,
+                end=config.epsilon_end,
+                decay_steps=max(1, int(config.exploration_fraction * budget)),
+            )
+            actions = self.explore(self.observations, epsilon)
+            step = self.env.step(actions)
+            self.replay.add(
+                self.observations,
+                actions,
+                step.rewards,
+                step.final_observations,
+                step.terminated,
+                step.truncated,
+            )
+            self.observations = step.observations
+            self.steps += self.env.num_envs
+
+            # --- learn ---
+            if self.steps >= config.learning_starts:
+                self.optimiser.set_lr(config.lr * (self.fraction_left if config.anneal else 1.0))
+                metrics = self.learn_from_replay()
+
+            rewards.append(step.rewards)
+            ends.append(step.terminated | step.truncated)
+            if self.steps >= self.learn_until:
+                break
+        metrics |= self.episodes.update(torch.stack(rewards), torch.stack(ends))
+        return metrics | {"epsilon": np.full(self.env.num_seeds, epsilon)}
+
+    @torch.no_grad()
+    def explore(self, observations: Tensor, epsilon: float) -> Tensor:
+        """Epsilon-greedy actions [S, N]."""
+        draws = self.act_streams.uniform(self.env.num_envs, 2)
+        uniform = (draws[..., 1] * self.num_actions).long()
+        greedy = self.online(observations).argmax(dim=-1)
+        return torch.where(draws[..., 0] < epsilon, uniform, greedy)
+
+    def learn_from_replay(self) -> Metrics:
+        """The gradient steps that follow one vector step."""
+        config, count = self.config, self.config.gradient_steps
+        # One draw for all of them: gathering rows costs as much as learning from them.
+        if config.prioritised:
+            beta = 1.0 - (1.0 - config.priority_beta) * self.fraction_left
+            sample = self.replay.sample(count * config.batch_size, self.replay_streams, beta)
+        else:
+            sample = self.replay.sample(count * config.batch_size, self.replay_streams)
+        for k in range(count):
+            batch = Transitions(*(part[:, k::count] for part in sample))
+            q_values, td_errors, grad_norms = self.update(batch)
+            if config.prioritised:
+                self.replay.update_priorities(batch.indices, td_errors.abs() + 1e-6)
+        return {
+            "q_mean": q_values.mean(dim=(1, 2)),
+            "q_max": q_values.amax(dim=(1, 2)),
+            "value_loss": 0.5 * td_errors.square().mean(dim=1),
+            "grad_norm": grad_norms,
+        }
+
+    def update(self, batch: Transitions) -> tuple[Tensor, Tensor, Tensor]:
+        """One gradient step of every seed; action values [S, B, A], TD errors [S, B], norms [S]."""
+        # --- targets ---
+        targets = self.targets(batch)
+
+        # --- losses ---
+        q_values = self.online(batch.observations)
+        weights = batch.weights if self.config.prioritised else None
+        loss = self.components.dqn_loss(q_values, batch.actions, targets, weights)
+
+        # --- update --- (a mean over all rows is 1/S of the sum of the seeds' own means)
+        grad_norms = self.optimiser.step(loss * self.env.num_seeds)
+        self.components.polyak_update(self.target, self.online, tau=self.config.tau)
+
+        q_values = q_values.detach()
+        taken = q_values.gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)
+        return q_values, targets - taken, grad_norms
+
+    @torch.no_grad()
+    def targets(self, batch: Transitions) -> Tensor:
+        """Targets [S, B] for the actions taken."""
+        next_q = self.target(batch.next_observations)
+        if self.config.n_step > 1:
+            # The component discounts once; k steps need the other k - 1 times as well.
+            next_q = next_q * batch.later_discounts.unsqueeze(-1)
+        ends = (batch.terminated, batch.truncated)
+        if self.config.double:
+            next_online = self.online(batch.next_observations)
+            return self.components.double_q_target(
+                batch.rewards, next_online, next_q, *ends, gamma=self.config.gamma
+            )
+        return self.components.q_learning_target(
+            batch.rewards, next_q, *ends, gamma=self.config.gamma
+        )
+
+    def start_episodes(self) -> None:
+        """Gives up unfinished episodes, in the replay buffer too."""
+        super().start_episodes()
+        self.replay.cut()
+
+    def fit_transition(
+        self,
+        obs: Any,
+        action: Any,
+        reward: Any,
+        next_obs: Any,
+        terminated: Any,
+        truncated: Any,
+        steps: int,
+    ) -> list[float]:
+        """Learns one transition `steps` times; the losses (of the first seed) on the way."""
+        parts = self._transition(obs, action, reward, next_obs, terminated, truncated)
+        one = torch.ones_like(parts[2])
+        batch = Transitions(*parts, one, torch.zeros_like(parts[1]), one)
+        return [0.5 * float(self.update(batch)[1][0].square()) for _ in range(steps)]
+
+    def act(self, observations: Tensor, deterministic: bool) -> Tensor:
+        """Greedy actions [S, B], or epsilon-greedy ones with the final epsilon."""
+        greedy = self.online(observations).argmax(dim=-1)
+        if deterministic:
+            return greedy
+        draws = self.predict_streams.uniform(observations.shape[1], 2)
+        uniform = (draws[..., 1] * self.num_actions).long()
+        return torch.where(draws[..., 0] < self.config.epsilon_end, uniform, greedy)
+
+    def q_values(self, obs: Any) -> np.ndarray:
+        """Q(s, .), in the leading shape of the observations."""
+        return self._ask(self.online, obs)
+
+    def values(self, obs: Any) -> np.ndarray:
+        """max_a Q(s, a), in the leading shape of the observations."""
+        return self._ask(lambda rows: self.online(rows).amax(dim=-1), obs)
+
+    def parts(self) -> dict[str, Any]:
+        """The objects that make up the training's state."""
+        return super().parts() | {
+            "optimiser": self.optimiser,
+            "target": self.target,
+            "replay": self.replay,
+            "replay_streams": self.replay_streams,
+        }
+
+
+def make_dqn(
+    env: Any,
+    *,
+    seed: int | Sequence[int],
+    gamma: float = 0.99,
+    double: bool = True,
+    dueling: bool = False,
+    prioritised: bool = False,
+    n_step: int = 1,
+    num_envs: int = 1,
+    lr: float = 1e-3,
+    anneal: bool = True,
+    batch_size: int = 64,
+    gradient_steps: int = 1,
+    learning_starts: int = 200,
+    buffer_size: int = 50_000,
+    tau: float = 0.02,
+    epsilon_start: float = 1.0,
+    epsilon_end: float = 0.05,
+    exploration_fraction: float = 0.5,
+    priority_alpha: float = 0.6,
+    priority_beta: float = 0.4,
+    max_grad_norm: float = 10.0,
+    hidden: Sequence[int] = (64, 64),
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    q_learning_target: Callable[..., Tensor] = q_learning_target,
+    double_q_target: Callable[..., Tensor] = double_q_target,
+    dueling_q: Callable[..., Tensor] = dueling_q,
+    dqn_loss: Callable[..., Tensor] = dqn_loss,
+    polyak_update: Callable[..., None] = polyak_update,
+) -> DQN:
+    """A DQN agent, or S independent ones trained together.
+
+    Args:
+        env: a Gymnasium environment, a registered id, dynamics, or vectorised environments.
+        seed: one seed, or a sequence of S seeds.
+        gamma: discount.
+        double: the online network selects the next action, the target network evaluates it.
+        dueling: the network's last layer gives V and A, combined by `dueling_q`.
+        prioritised: replay in proportion to the TD error, with importance weights.
+        n_step: rewards in a target.
+        num_envs: N, environments a seed (where `env` does not fix it).
+        lr: learning rate.
+        anneal: lets lr fall linearly to 0 over each call of `learn`.
+        batch_size: transitions of a gradient step.
+        gradient_steps: gradient steps after each step of the N environments.
+        learning_starts: environment steps before the first gradient step.
+        buffer_size: transitions kept.
+        tau: weight of the online network in each move of the target network.
+        epsilon_start, epsilon_end, exploration_fraction: epsilon falls linearly from start to end
+            over this fraction of each call of `learn`.
+        priority_alpha: power of the priorities.
+        priority_beta: power of the importance weights at first; it rises linearly to 1.
+        max_grad_norm: bound on each seed's gradient norm.
+        hidden: widths of the hidden layers.
+        device, dtype: where and in which precision to compute.
+        q_learning_target, double_q_target, dueling_q, dqn_loss, polyak_update: the components; a
+            replacement takes the arguments of the default. The loss is a mean over the rows.
+
+    Raises:
+        TypeError: the actions are not discrete.
+        ValueError: the environment cannot be made.
+    """
+    batched, seeds = prepare_env(env, seed, num_envs, device, dtype)
+    require_actions(batched, gymnasium.spaces.Discrete, "dqn")
+    config = DQNConfig(
+        gamma=gamma,
+        double=double,
+        dueling=dueling,
+        prioritised=prioritised,
+        n_step=n_step,
+        lr=lr,
+        anneal=anneal,
+        batch_size=batch_size,
+        gradient_steps=gradient_steps,
+        learning_starts=learning_starts,
+        buffer_size=buffer_size,
+        tau=tau,
+        epsilon_start=epsilon_start,
+        epsilon_end=epsilon_end,
+        exploration_fraction=exploration_fraction,
+        priority_alpha=priority_alpha,
+        priority_beta=priority_beta,
+        max_grad_norm=max_grad_norm,
+        hidden=tuple(hidden),
+    )
+    components = DQNComponents(
+        q_learning_target, double_q_target, dueling_q, dqn_loss, polyak_update
+    )
+    return DQN(batched, seeds, config, components)
