@@ -1,4 +1,4 @@
-"""rlcheck tells whether reinforcement-learning code is wrong, which mistake it is, and shows why."""
+"""rlcheck tells whether reinforcement-learning code is wrong, which mistake it is, and why."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
     |   +-- TargetError       the target cannot be imported or found              (exit code 2)
     |   +-- BindingError      the subject does not have the shape of its contract (exit code 2)
     +-- StoreError            the results folder cannot be read or written        (exit code 2)
-    +-- SubjectError          the subject raised, hung, or died while it was checked (one `error` result)
+    +-- SubjectError          the subject raised, hung, or died while checked (an `error` result)
 
 The message of each says what was expected, what came and what to do.
 """

@@ -2,14 +2,14 @@
 
 A check is split in two pure halves so that one engine can run every kind of it:
 
-    trial(subject, Trial(seed, budget))  ->  evidence     runs beside the subject, in a worker
-    judge(trials so far)                 ->  Outcome | More     runs in the parent, imports no subject
+    trial(subject, Trial(seed, steps))  ->  evidence          beside the subject, in a worker
+    judge(trials so far)                ->  Outcome | More    in the parent, imports no subject
 
 `judge` is first called with no trials and says which ones it wants. A deterministic check asks for
 one trial (`one_trial`); a stochastic check is a sequential test: `judge` asks for `More` trials
-(further seeds, larger budgets) until the evidence is conclusive either way. A trial never fails or
-passes anything; one in which the subject raises, hangs or dies ends the check with status `error`.
-Evidence is plain JSON, so every finished trial can be stored at once and an interrupted run resumed.
+(further seeds, larger budgets) until the evidence is conclusive either way. A trial never fails
+or passes anything; one in which the subject raises, hangs or dies ends the check as `error`.
+Evidence is plain JSON, so every finished trial is stored at once, and a later run can resume.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One request for evidence: which seed, how much training, and whatever else the check varies."""
+    """One request for evidence: which seed, how much training, and what else the check varies."""
 
     seed: int = 0
     steps: int = 0
@@ -94,8 +94,8 @@ class Outcome:
         status: what the check says.
         message: what was expected, what came; several lines allowed, the first stands alone.
         evidence: JSON data that proves it (inputs, expected, got, where first different).
-        suspects: fault name -> how strongly this evidence points at it, in [0, 1]; the values of one
-            outcome add up to at most 1 (a posterior, the rest being faults that nobody has named).
+        suspects: fault name -> how strongly this evidence points at it, in [0, 1]; the values of
+            one outcome add up to at most 1 (a posterior, the rest being faults nobody has named).
         notes: remarks for the subject's report that change no verdict.
     """
 

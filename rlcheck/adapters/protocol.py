@@ -1,8 +1,8 @@
 """The shape that every agent takes before the ladder sees it.
 
 `AgentSubject` builds agents, `AgentHandle` is one built agent. Adapters (a factory, a class, a
-Stable-Baselines3 class or saved model, a training function, a script) each return an `AgentSubject`;
-the ladder knows no framework.
+Stable-Baselines3 class or saved model, a training function, a script) each return an
+`AgentSubject`; the ladder knows no framework.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class AgentHandle:
             trains on one transition, `steps` times; returns the critic's loss at every step.
         parameters: () -> name -> array copy of every trainable and target tensor.
         act_one: one unbatched observation -> action, exactly as a user would call `predict`.
+        acting: () -> a fresh greedy actor (observations [N, ...], episode_start [N]) -> actions,
+            which carries the state of a recurrent policy from call to call and resets it at starts.
         save: path -> None.
         load: path -> AgentHandle with the saved state.
         native: the user's own object, for checks that know its framework.
@@ -60,6 +62,7 @@ class AgentHandle:
     fit_transition: Callable[..., list[float]] | None = None
     parameters: Callable[[], Mapping[str, np.ndarray]] | None = None
     act_one: Callable[[Any], Any] | None = None
+    acting: Callable[[], Callable[[np.ndarray, np.ndarray], np.ndarray]] | None = None
     save: Callable[[str], None] | None = None
     load: Callable[[str], AgentHandle] | None = None
     native: Any = None
@@ -74,6 +77,11 @@ class AgentSubject(Protocol):
         gamma: the discount the subject uses where it accepts none and it is known, else None.
         options: hyper-parameters that `make` can vary -> their default.
         isolated: whether the agent learns in another process (a script): no handle but `learn`.
+        accepts_seed: whether `make` passes the seed on.
+        accepts_n_envs: whether `make` can be asked for a number of parallel environments.
+        action_forms: which of "discrete" and "continuous" the subject could be built for; empty
+            where that cannot be found out without training.
+        notes: remarks for the report.
     """
 
     framework: str
@@ -81,6 +89,10 @@ class AgentSubject(Protocol):
     gamma: float | None
     options: Mapping[str, Any]
     isolated: bool
+    accepts_seed: bool
+    accepts_n_envs: bool
+    action_forms: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def make(
         self,
@@ -91,5 +103,5 @@ class AgentSubject(Protocol):
         options: Mapping[str, Any] | None = None,
         n_envs: int | None = None,
     ) -> AgentHandle:
-        """Build an agent that will learn in `task`; `gamma=None` leaves the subject's own default."""
+        """Build an agent that will learn in `task`; `gamma=None` leaves the subject's default."""
         ...
