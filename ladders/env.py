@@ -133,5 +133,7 @@ def _observation_space(n_states: int, observation: str) -> spaces.Space:
 def chosen_actions(answers: np.ndarray, continuous: bool) -> np.ndarray:
     """[N] discrete actions that the greedy answers of an agent stand for."""
     if continuous:
-        return (np.asarray(answers, dtype=np.float64).reshape(len(answers), -1)[:, 0] > 0).astype(int)
+        return (np.asarray(answers, dtype=np.float64).reshape(len(answers), -1)[:, 0] > 0).astype(
+            int
+        )
     return np.asarray(answers).reshape(len(answers)).astype(int)

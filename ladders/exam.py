@@ -16,15 +16,16 @@ from ladders.mdp import MDP
 from ladders.questions import (
     BAD,
     GOOD,
+    Branch,
     Question,
     Step,
-    bandit,
-    chain,
     choice,
     cut,
     end,
+    now,
     pay_at,
     pay_later,
+    walk,
 )
 from ladders.semantics import Belief, all_beliefs, correct, terminal_bootstrap
 
@@ -96,142 +97,92 @@ def _discount_questions(gamma: float, unit: int) -> tuple[Question, ...]:
         pay_later("not-squared", 1.5, _balanced(1.5, gamma, twice, long), long, True, 0),
         pay_later("not-squared-short", 2.0, _balanced(2.0, gamma, twice, short), short, True, 1),
         pay_later("not-small", 1.0, _balanced(1.0, gamma, too_small, short), short, True, 1),
-        pay_later("long-delay-control", 0.25, 2.0, long, True, 0),
+        pay_later("long-delay", 0.25, 2.0, long, True, 0),
     )
 
 
-def _steady(name: str, now: float, gamma: float, length: int) -> Question:
-    """`now` at once, or a little in each of `length` steps: more in all, less when discounted."""
+def _balanced(at_once: float, gamma: float, other: float, delay: int) -> float:
+    """The late reward R with R gamma^d - r = -(R other^d - r): equal gaps, opposite signs."""
+    return 2 * at_once / (gamma**delay + other**delay)
+
+
+def _steady(name: str, at_once: float, gamma: float, length: int) -> Question:
+    """`at_once`, or a little in each of `length` steps: more in all, less when discounted."""
     discounted = (1 - gamma**length) / (1 - gamma)
-    little = 2 * now / (discounted + length)
-    return choice(
-        name,
-        f"{now:.3g} now, or {little:.3g} in each of {length} steps",
-        (end(now), {}),
-        (Step(little, f"{name}-1"), chain(name, [little] * (length - 1))),
-        0,
-    )
+    little = 2 * at_once / (discounted + length)
+    text = f"{little:.3g} in each of {length} steps"
+    return choice(name, now(at_once), walk(name, text, [little] * length), 0)
 
 
 def _truncation_questions(gamma: float) -> tuple[Question, ...]:
     """A time limit that cuts in front of a good and of a bad state, and the same without a cut."""
     stop = gamma * FORCED_REWARD / 2
-    twin = {"good-twin": (end(FORCED_REWARD), end(FORCED_REWARD))}
-    bad_twin = {"bad-twin": (end(-FORCED_REWARD), end(-FORCED_REWARD))}
+    good = {"good-twin": (end(FORCED_REWARD),) * 2}
+    bad = {"bad-twin": (end(-FORCED_REWARD),) * 2}
+    cut_at = "cut by the time limit in front of a state worth"
+    to_good = Branch(f"0, {cut_at} 2", cut(0.0, GOOD))
+    to_bad = Branch(f"{stop:.3g}, {cut_at} -2", cut(stop, BAD))
+    on_to_good = Branch("0 and on to a state worth 2", Step(0.0, "good-twin"), good)
+    on_to_bad = Branch(f"{stop:.3g} and on to a state worth -2", Step(stop, "bad-twin"), bad)
     return (
-        choice(
-            "time-limit-before-good",
-            f"0, cut by the time limit in front of a state worth 2, or {stop:.3g} and the end",
-            (cut(0.0, GOOD), {}),
-            (end(stop), {}),
-            1,
-        ),
-        choice(
-            "time-limit-before-bad",
-            f"0 and the end, or {stop:.3g}, cut by the time limit in front of a state worth -2",
-            (end(0.0), {}),
-            (cut(stop, BAD), {}),
-            0,
-        ),
-        choice(
-            "going-on-to-good",
-            f"0 and on to a state worth 2, or {stop:.3g} and the end",
-            (Step(0.0, "good-twin"), twin),
-            (end(stop), {}),
-            1,
-            control_for="time-limit-before-good",
-        ),
-        choice(
-            "going-on-to-bad",
-            f"0 and the end, or {stop:.3g} and on to a state worth -2",
-            (end(0.0), {}),
-            (Step(stop, "bad-twin"), bad_twin),
-            1,
-            control_for="time-limit-before-bad",
-        ),
+        choice("time-limit-before-good", to_good, now(stop), 1),
+        choice("time-limit-before-bad", now(0.0), to_bad, 0),
+        choice("going-on-to-good", on_to_good, now(stop), 1),
+        choice("going-on-to-bad", now(0.0), on_to_bad, 1),
     )
 
 
 def _reward_questions() -> tuple[Question, ...]:
     """What is paid, when, and how much of it counts."""
+    in_two = walk("three-at-once", "1 and then 1 more", [1.0, 1.0])
+    linger = walk("do-not-linger", "0.4 and then nothing", [0.4, 0.0])
     return (
-        bandit("bandit-0", 0),
-        bandit("bandit-1", 1),
+        choice("bandit-0", now(1.0), now(0.0), 0),
+        choice("bandit-1", now(1.0), now(0.0), 1),
         pay_at("paid-first", 0, 2, 0),
         pay_at("paid-last", 1, 2, 1),
         pay_at("paid-midway", 1, 3, 0),
-        choice(
-            "three-at-once",
-            "3 at once, or 1 and then 1 more",
-            (end(3.0), {}),
-            (Step(1.0, "three-at-once-1"), chain("three-at-once", [1.0])),
-            1,
-        ),
+        choice("three-at-once", now(3.0), in_two, 1),
+        choice("do-not-linger", now(1.0), linger, 1),
     )
 
 
-def _control_questions(gamma: float, unit: int) -> tuple[Question, ...]:
-    """Maximum against mean, what the observation tells, and which state is bootstrapped from."""
+def _second_step_questions(gamma: float, unit: int) -> tuple[Question, ...]:
+    """Decisions that come after a first step: maximum or mean, and what the observation tells."""
     gamble = {"gamble-decide": (end(-1.0), end(1.0))}
-    cues = {
-        "cue-a": (end(1.0), end(0.0)),
-        "cue-b": (end(0.0), end(1.0)),
-    }
+    cues = {"cue-a": (end(1.0), end(0.0)), "cue-b": (end(0.0), end(1.0))}
     seen = Step(0.0, "cue-a", or_to="cue-b")
     onward = Step(0.0, "second-step-decide")
     late = pay_later("second-step-decide", 0.25, 2.0, 2 * unit, True, 1)
+    enter = Branch("a choice between 1 and -1", Step(0.0, "gamble-decide"), gamble)
+    told = ("the action that the observation tells", "the other one")
     return (
-        choice(
-            "gamble",
-            "a choice between 1 and -1, or 0.45 and the end",
-            (Step(0.0, "gamble-decide"), gamble),
-            (end(gamma / 2), {}),
-            0,
-        ),
-        Question("cue", {"cue": (seen, seen), **cues}, "the action that the second state tells"),
-        Question("second-step", {"second-step": (onward, onward), **late.states}, late.text),
-        choice(
-            "do-not-linger",
-            "1 and the end, or 0.4 and then nothing",
-            (end(1.0), {}),
-            (Step(0.4, "do-not-linger-1"), chain("do-not-linger", [0.0])),
-            1,
+        choice("gamble", enter, now(gamma / 2), 0),
+        Question("cue", {"cue": (seen, seen), **cues}, told, decision="cue-a"),
+        Question(
+            "second-step", {"second-step": (onward,) * 2, **late.states}, late.options, late.name
         ),
     )
 
 
 def _leak_questions(gamma: float, unit: int, hurry: float) -> tuple[Question, ...]:
     """Ends that differ in when they come, and in the observation that comes with them."""
+    long, little = 3 * unit, 0.3 / unit
+    idle = walk("no-hurry", f"{hurry:.3g} and then {long} empty steps", [hurry, *[0.0] * long])
+    better = Branch("0 and an end that shows a better state", end(0.0, GOOD))
+    stay = walk("stay", f"0.3, then {little:.3g} in each of {long} steps", [0.3, *[little] * long])
     return (
-        choice(
-            "no-hurry",
-            f"{hurry:.3g} and then {3 * unit} empty steps, or 0 and the end at once",
-            (Step(hurry, "no-hurry-1"), chain("no-hurry", [0.0] * (3 * unit))),
-            (end(0.0), {}),
-            1,
-        ),
-        choice(
-            "last-look",
-            f"{gamma:.3g} and the end, or 0 and an end that shows a better state",
-            (end(gamma, BAD), {}),
-            (end(0.0, GOOD), {}),
-            1,
-        ),
-        choice(
-            "stay",
-            f"0.3 and then {4 * unit - 1} steps worth {0.3 / unit:.3g} each, or 0.4 and the end",
-            (Step(0.3, "stay-1"), chain("stay", [0.3 / unit] * (4 * unit - 1))),
-            (end(0.4), {}),
-            0,
-        ),
+        choice("no-hurry", idle, now(0.0), 1),
+        choice("last-look", now(gamma, BAD), better, 1),
+        choice("stay", stay, now(0.4), 0),
     )
 
 
 def _forced() -> tuple[Question, ...]:
     """The two states of known value. Each shows the other at its end, which keeps leaks bounded."""
     return (
-        Question(GOOD, {GOOD: (end(FORCED_REWARD, BAD),) * 2}, "2 whatever is done"),
-        Question(BAD, {BAD: (end(-FORCED_REWARD, GOOD),) * 2}, "-2 whatever is done"),
+        Question(GOOD, {GOOD: (end(FORCED_REWARD, BAD),) * 2}, ("2", "2")),
+        Question(BAD, {BAD: (end(-FORCED_REWARD, GOOD),) * 2}, ("-2", "-2")),
     )
 
 
@@ -259,7 +210,7 @@ def _questions(gamma: float, hurry: float) -> tuple[Question, ...]:
         *_reward_questions(),
         *_discount_questions(gamma, unit),
         *_truncation_questions(gamma),
-        *_control_questions(gamma, unit),
+        *_second_step_questions(gamma, unit),
         *_leak_questions(gamma, unit, hurry),
         *_forced(),
     )

@@ -7,7 +7,7 @@ Every state has exactly one predecessor, so "the reward of the step before" is a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Ends = Literal["", "terminated", "truncated"]
@@ -33,27 +33,38 @@ class Step:
     or_to: str = ""
 
 
+States = dict[str, tuple[Step, Step]]
+
+
 @dataclass(frozen=True)
 class Question:
     """One sub-MDP.
 
     Args:
-        name: what is asked.
+        name: what is asked; also the name of its first state.
         states: state name -> the steps of action 0 and 1; the first state is the start.
-        text: the choice in words, for reports ("0.9 and the end, or ...").
-        control_for: the question for which this one is a control: same delay and gap, without the
-            element that a fault breaks.
+        options: what action 0 and action 1 get at `decision`, in words.
+        decision: the state at which the question is asked (not always the first).
     """
 
     name: str
-    states: dict[str, tuple[Step, Step]]
-    text: str
-    control_for: str = ""
+    states: States
+    options: tuple[str, str]
+    decision: str = ""
 
     @property
     def start(self) -> str:
         """Name of the first state."""
         return next(iter(self.states))
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One of the two options of a question: in words, its first step, and the states behind it."""
+
+    text: str
+    step: Step
+    states: States = field(default_factory=dict)
 
 
 def end(reward: float, to: str = GOOD) -> Step:
@@ -66,9 +77,19 @@ def cut(reward: float, to: str) -> Step:
     return Step(reward, to, "truncated")
 
 
-def chain(prefix: str, rewards: list[float]) -> dict[str, tuple[Step, Step]]:
+def now(reward: float, to: str = GOOD) -> Branch:
+    """`reward` and the end."""
+    return Branch(f"{reward:.3g} and the end", end(reward, to))
+
+
+def walk(name: str, text: str, rewards: list[float]) -> Branch:
+    """Pay `rewards` step by step, then terminate; what is done on the way does not matter."""
+    return Branch(text, Step(rewards[0], f"{name}-1"), chain(name, rewards[1:]))
+
+
+def chain(prefix: str, rewards: list[float]) -> States:
     """Forced states that pay `rewards` one after another and then terminate."""
-    states: dict[str, tuple[Step, Step]] = {}
+    states: States = {}
     for index, reward in enumerate(rewards):
         last = index == len(rewards) - 1
         step = end(reward) if last else Step(reward, f"{prefix}-{index + 2}")
@@ -76,40 +97,27 @@ def chain(prefix: str, rewards: list[float]) -> dict[str, tuple[Step, Step]]:
     return states
 
 
-def choice(
-    name: str,
-    text: str,
-    good: tuple[Step, dict[str, tuple[Step, Step]]],
-    bad: tuple[Step, dict[str, tuple[Step, Step]]],
-    right_action: int,
-    control_for: str = "",
+def choice(name: str, right: Branch, wrong: Branch, right_action: int) -> Question:
+    """A question whose correct action is `right_action`."""
+    first, second = (wrong, right) if right_action else (right, wrong)
+    states = {name: (first.step, second.step), **right.states, **wrong.states}
+    return Question(name, states, (first.text, second.text), decision=name)
+
+
+def pay_later(
+    name: str, at_once: float, later: float, delay: int, wait: bool, right_action: int
 ) -> Question:
-    """A question whose correct action is `right_action`; `good` and `bad` are its two branches."""
-    steps = (bad[0], good[0]) if right_action else (good[0], bad[0])
-    return Question(name, {name: steps, **good[1], **bad[1]}, text, control_for)
+    """`at_once`, or `later` after `delay` empty steps; `wait` says which is right."""
+    text = f"{later:.3g} after {delay} empty steps"
+    waiting = walk(name, text, [0.0] * delay + [later])
+    right, wrong = (waiting, now(at_once)) if wait else (now(at_once), waiting)
+    return choice(name, right, wrong, right_action)
 
 
-def bandit(name: str, right_action: int) -> Question:
-    """Reward 1 for one action, 0 for the other; which one is told by the observation only."""
-    return choice(name, "1, or 0", (end(1.0), {}), (end(0.0), {}), right_action)
-
-
-def pay_later(name: str, now: float, later: float, delay: int, wait: bool, action: int) -> Question:
-    """`now` at once, or `later` after `delay` empty steps; `wait` says which is right."""
-    waiting = (Step(0.0, f"{name}-1"), chain(name, [0.0] * (delay - 1) + [later]))
-    at_once = (end(now), {})
-    text = f"{now:.3g} now, or {later:.3g} after {delay} empty steps"
-    good, bad = (waiting, at_once) if wait else (at_once, waiting)
-    return choice(name, text, good, bad, action)
-
-
-def pay_at(name: str, position: int, length: int, action: int) -> Question:
+def pay_at(name: str, position: int, length: int, right_action: int) -> Question:
     """Two equal walks of `length` steps; one pays 1 at step `position`, the other nothing."""
     rewards = [0.0] * length
     rewards[position] = 1.0
-
-    def walk(label: str, rewards: list[float]) -> tuple[Step, dict[str, tuple[Step, Step]]]:
-        return Step(rewards[0], f"{name}-{label}-1"), chain(f"{name}-{label}", rewards[1:])
-
-    text = f"1 at step {position + 1} of {length}, or nothing"
-    return choice(name, text, walk("paid", rewards), walk("empty", [0.0] * length), action)
+    paid = walk(f"{name}-paid", f"1 at step {position + 1} of {length}", rewards)
+    empty = walk(f"{name}-empty", f"nothing in {length} steps", [0.0] * length)
+    return choice(name, paid, empty, right_action)

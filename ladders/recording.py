@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import uuid
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-FLUSH_EVERY = 2_000
+FLUSH_EVERY, WATCH_EVERY = 2_000, 256
 
 
 @dataclass
@@ -24,9 +25,11 @@ class Recorder:
 
     Args:
         folder: where to write, "" to keep everything in memory.
+        watch: called every few hundred steps, for progress displays.
     """
 
     folder: str = ""
+    watch: Callable[[], None] | None = None
     states: array = field(default_factory=lambda: array("H"))
     actions: array = field(default_factory=lambda: array("b"))
     rewards: array = field(default_factory=lambda: array("f"))
@@ -39,6 +42,8 @@ class Recorder:
         self.rewards.append(reward)
         if self.folder and len(self.states) % FLUSH_EVERY == 0:
             self.flush()
+        if self.watch is not None and len(self.states) % WATCH_EVERY == 0:
+            self.watch()
 
     def flush(self) -> None:
         """Write everything so far; the file is replaced in one move, so a reader sees all or none."""

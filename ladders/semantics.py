@@ -47,6 +47,12 @@ def _optimal(fault: str, variant: str, rewards: np.ndarray, continuation: np.nda
     return Belief(fault, variant, q_values, values, q_values[:, 1] - q_values[:, 0])
 
 
+def _converges(continuation: np.ndarray, belief: Belief) -> bool:
+    """Whether repeated updates approach the solution: the greedy operator is a contraction."""
+    flow = np.einsum("sa,sat->st", greedy(belief.q_values), continuation)
+    return bool(np.abs(np.linalg.eigvals(flow)).max() < 1.0)
+
+
 def _to_start(mdp: MDP, where: np.ndarray) -> np.ndarray:
     """[S, A, S] transitions that lead to the next reset where `where` [S, A] is true, else 0."""
     return where[:, :, None] * mdp.start[None, None, :]
@@ -74,9 +80,10 @@ def terminal_bootstrap(mdp: MDP, gamma: float) -> Iterator[Belief]:
     )
     # Code that adds gamma * V(final observation) to the reward of a truncated step and then also
     # forgets the mask counts both values there.
-    yield _optimal(
-        "terminal-bootstrap", "next-reset-twice", mdp.rewards, kept + gamma * _to_start(mdp, ends)
-    )
+    twice = kept + gamma * _to_start(mdp, ends)
+    belief = _optimal("terminal-bootstrap", "next-reset-twice", mdp.rewards, twice)
+    if _converges(twice, belief):
+        yield belief
     within = gamma * mdp.transitions * ~ends[:, :, None]
     yield _optimal(
         "terminal-bootstrap",

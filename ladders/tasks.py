@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -47,6 +48,7 @@ def tabular_task(
     seed: int,
     action: str = "discrete",
     folder: str = "",
+    watch: Callable[[int], None] | None = None,
 ) -> tuple[Task, Recording]:
     """A task in a finite MDP, and the recording of what is done in it.
 
@@ -57,12 +59,17 @@ def tabular_task(
         seed: of the first reset; the i-th environment gets a stream of its own.
         action: "discrete" or "continuous".
         folder: where environments in other processes write what was done.
+        watch: told now and then how many steps were taken in this process.
     """
     recording = Recording(folder)
 
+    def told() -> None:
+        if watch is not None:
+            watch(sum(len(env.recorder.states) for env in recording.envs))
+
     def make_env() -> gymnasium.Env:
         env_seed = int(np.random.SeedSequence([seed, len(recording.envs)]).generate_state(1)[0])
-        env = TabularEnv(mdp, action=action, seed=env_seed)
+        env = TabularEnv(mdp, action=action, seed=env_seed, recorder=Recorder(watch=told))
         recording.envs.append(env)
         return env
 

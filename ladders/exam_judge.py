@@ -1,0 +1,227 @@
+"""The half of the exam that judges: a sequential test over seeds and budgets.
+
+Level n trains fresh agents with a budget of n steps, one a seed; budgets double from level to level.
+
+- passed: every question is answered right by all runs of a level (or, at the last level, by most runs
+  of each question, with every fault improbable: policy gradients can settle early on one question).
+- failed: the sheets of two successive levels (n and 2n steps) bear the same wrong answers, and neither
+  "learned" nor "has not learned yet" explains them: their probability is below alpha.
+- otherwise the next level, and after the last one `inconclusive` with what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ladders.exam import Exam, delay_unit, design
+from ladders.exam_report import failed_outcome, named_questions, undecided_message
+from ladders.exam_trial import exam_gamma
+from ladders.grading import (
+    Grade,
+    Sheet,
+    contradictions,
+    depths,
+    grade,
+    lagging_policy,
+    signature,
+)
+from ladders.soft import indifferent_under_entropy
+from rlcheck.records import Budget, Context, Evidence, More, Outcome, Status, Trial
+
+Trials = Sequence[tuple[Trial, Evidence]]
+
+FIRST_STEPS = 8_192
+FEWEST_STEPS = 2_048
+SPEED_STEPS = 512
+DOES_NOT_LEARN_STEPS = 50_000
+LEVELS = {Budget.QUICK: 4, Budget.STANDARD: 4, Budget.THOROUGH: 6}
+FIRST_TRIAL_S = 20.0
+LONGEST_TRIAL_S = {Budget.QUICK: 60.0, Budget.STANDARD: 120.0, Budget.THOROUGH: 900.0}
+
+
+def judge_exam(trials: Trials, context: Context) -> Outcome | More:
+    """The verdict of all trials so far, or the trials that are needed next."""
+    if not trials:
+        return More((Trial(context.settings.seed, SPEED_STEPS, "speed"),), "measuring its speed")
+    exam = design(exam_gamma(context.facts, context.settings))
+    if len(trials) == 1:
+        return _level(_first_steps(trials[0][1], exam), 0, context)
+    levels = _by_level(exam, trials[1:], context)
+    steps = max(levels)
+    verdict = _passed(exam, levels[steps]) or _failed(exam, levels, context)
+    if verdict is not None:
+        return verdict
+    if _may_go_on(trials, len(levels), context):
+        return _level(2 * steps, len(levels), context)
+    return _settled(exam, levels, context) or _undecided(exam, levels, trials, context)
+
+
+# --- planning -------------------------------------------------------------------------------------
+
+
+def _first_steps(speed: Evidence, exam: Exam) -> int:
+    """8,192 steps, more where delays are longer, fewer where the learner is slow."""
+    wanted = FIRST_STEPS * max(1, delay_unit(exam.gamma) // 2)
+    seconds_a_step = speed["seconds"] / max(speed["steps"], 1)
+    affordable = FIRST_TRIAL_S / max(seconds_a_step, 1e-9)
+    while wanted > max(affordable, FEWEST_STEPS):
+        wanted //= 2
+    return wanted
+
+
+def _level(steps: int, index: int, context: Context) -> More:
+    """Fresh seeds for the next level, so that levels are independent evidence."""
+    count = context.settings.seeds or 2
+    first = context.settings.seed + index * count
+    trials = tuple(Trial(first + offset, steps) for offset in range(count))
+    return More(trials, f"{count} seeds of {steps:,} steps")
+
+
+def _may_go_on(trials: Trials, levels: int, context: Context) -> bool:
+    budget = context.settings.budget
+    slowest = max(evidence["seconds"] for _, evidence in trials)
+    return levels < LEVELS[budget] and 2 * slowest <= LONGEST_TRIAL_S[budget]
+
+
+def _by_level(exam: Exam, trials: Trials, context: Context) -> dict[int, list[Sheet]]:
+    """Sheets by budget, with the questions that an entropy bonus could flip left out."""
+    left_out = np.zeros(len(exam.decisions), dtype=bool)
+    if context.facts.get("entropy_in_value"):
+        left_out = indifferent_under_entropy(exam, context.facts.get("actions") == "continuous")
+    levels: dict[int, list[Sheet]] = {}
+    for trial, evidence in trials:
+        sheet = Sheet.from_evidence(evidence, trial.seed, trial.steps)
+        answers = np.where(left_out, -1, sheet.answers)
+        levels.setdefault(trial.steps, []).append(replace(sheet, answers=answers))
+    return levels
+
+
+# --- verdicts -------------------------------------------------------------------------------------
+
+
+def _wrong(exam: Exam, sheets: Sequence[Sheet]) -> np.ndarray:
+    """[runs, D] bool, which answers were wrong."""
+    right = exam.beliefs[0].gaps[exam.decisions] > 0
+    answers = np.array([sheet.answers for sheet in sheets])
+    return (answers >= 0) & (answers != right[None, :])
+
+
+def _passed(exam: Exam, sheets: list[Sheet]) -> Outcome | None:
+    """Every question that counts was answered, and right, by all runs of the level."""
+    graded = np.array([sheet.answers for sheet in sheets]) >= 0
+    if _wrong(exam, sheets).any() or graded.all(axis=0).mean() < 0.5:
+        return None
+    count, steps = int(graded.all(axis=0).sum()), sheets[0].steps
+    message = f"all {count} questions answered right by {len(sheets)} seeds within {steps:,} steps"
+    return Outcome(Status.PASSED, message, {"steps": steps, "questions": count})
+
+
+def _failed(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Outcome | None:
+    """Two successive levels bear the same wrong answers, which no learner of right code gives."""
+    if len(levels) < 2:
+        return None
+    steps = sorted(levels)[-2:]
+    before, now = levels[steps[0]], levels[steps[1]]
+    graded = grade(exam, [*before, *now])
+    if graded.innocent >= context.settings.alpha:
+        return None
+    stable = _wrong(exam, before).all(axis=0) & _wrong(exam, now).all(axis=0)
+    suspects = _named(exam, graded, [*before, *now], now, stable)
+    if not suspects and _unexplained(exam, now, stable):
+        suspects = {fault: 0.5 * weight for fault, weight in graded.ranked_faults()[:5]}
+    if not suspects:
+        return None
+    return failed_outcome(exam, graded, suspects, [*before, *now], stable)
+
+
+def _named(
+    exam: Exam, graded: Grade, sheets: list[Sheet], now: list[Sheet], stable: np.ndarray
+) -> dict[str, float]:
+    """Faults that predict exactly these answers, with their share of the probability.
+
+    A fault is named only if every answer that it clearly predicts was given, those that it leaves
+    right included, and if what it gets wrong was wrong in every run.
+    """
+    found = {}
+    for fault, probability in graded.ranked_faults():
+        belief = graded.best[fault]
+        if probability < 0.02 or contradictions(exam, belief, now).any():
+            continue
+        shown = signature(exam, belief)
+        if shown.any() and not stable[shown].mean() >= 0.75:
+            continue
+        if not shown.any() and not _wrong(exam, sheets).any(axis=1).mean() >= 0.75:
+            continue
+        found[fault] = probability
+    return found
+
+
+def _unexplained(exam: Exam, now: list[Sheet], stable: np.ndarray) -> bool:
+    """Whether a question stays wrong although one at least as hard is answered right by all runs.
+
+    As hard means: information has to travel as far, and the gap is no larger. A policy that is still
+    improving is let off where its answer is right for what it does later in the question.
+    """
+    gaps, depth = np.abs(exam.beliefs[0].gaps[exam.decisions]), depths(exam)
+    right = ~_wrong(exam, now).any(axis=0)
+    lagging = [lagging_policy(exam, sheet).gaps[exam.decisions] for sheet in now]
+    excused = np.array([(gap > 0) == (sheet.answers == 1) for gap, sheet in zip(lagging, now)])
+    guilty = [
+        question
+        for question in np.nonzero(stable & ~excused.any(axis=0))[0]
+        if (right & (depth >= depth[question]) & (gaps <= gaps[question])).any()
+    ]
+    return len(guilty) >= 2
+
+
+def _settled(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Outcome | None:
+    """The verdict after the last level: mostly right, never better than chance, or neither."""
+    steps = sorted(levels)[-2:]
+    sheets = [sheet for level in steps for sheet in levels[level]]
+    wrong = _wrong(exam, sheets)
+    graded = grade(exam, sheets)
+    guilt = 1.0 - graded.innocent
+    few = wrong.any(axis=0).sum() <= 4 and (wrong.mean(axis=0) <= 0.5).all()
+    if few and len(levels) > 1 and guilt < context.settings.alpha:
+        message = (
+            f"every question answered right by most of {len(sheets)} runs of up to {steps[-1]:,} "
+            f"steps; seeds differ on {', '.join(named_questions(exam, wrong.any(axis=0)))}"
+        )
+        return Outcome(Status.PASSED, message, {"steps": steps[-1]})
+    if steps[-1] < DOES_NOT_LEARN_STEPS or _still_waiting(context, steps[-1]):
+        return None
+    easy = (depths(exam) <= 1) & (np.abs(exam.beliefs[0].gaps[exam.decisions]) >= 0.9)
+    share = 1.0 - wrong[:, easy].mean()
+    if share >= 0.7 or graded.ranked_faults()[0][1] > 0.5:
+        return None
+    message = (
+        f"after {steps[-1]:,} steps only {share:.0%} of the answers to the easiest questions are "
+        "right, and guessing gets 50%: the agent does not learn"
+    )
+    suspects = {"does-not-learn": 0.4, "no-policy-gradient": 0.2, "batch-misaligned": 0.2}
+    return Outcome(Status.FAILED, message, {"steps": steps[-1], "share": share}, suspects)
+
+
+def _still_waiting(context: Context, steps: int) -> bool:
+    """Whether the subject's own settings say that learning starts late."""
+    starts = context.facts.get("options", {}).get("learning_starts")
+    return isinstance(starts, int | float) and starts > steps / 2
+
+
+def _undecided(
+    exam: Exam, levels: dict[int, list[Sheet]], trials: Trials, context: Context
+) -> Outcome:
+    steps = max(levels)
+    sheets = levels[steps]
+    graded = grade(exam, sheets)
+    message = undecided_message(exam, graded, sheets, LEVELS[context.settings.budget])
+    leaning = {fault: 0.3 * weight for fault, weight in graded.ranked_faults()[:3] if weight > 0.05}
+    evidence = {
+        "steps": steps,
+        "wrong": named_questions(exam, _wrong(exam, sheets).any(axis=0)),
+        "posterior": {k: round(v, 4) for k, v in graded.posterior.items() if v > 1e-4},
+    }
+    return Outcome(Status.INCONCLUSIVE, message, evidence, leaning)

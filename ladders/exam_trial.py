@@ -1,0 +1,82 @@
+"""The half of the exam that runs beside the subject: train once, write down every answer."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from ladders.env import chosen_actions, encode_states
+from ladders.exam import Exam, design
+from ladders.recording import action_counts
+from ladders.tasks import Recording, tabular_task
+from rlcheck.adapters.protocol import AgentHandle, AgentSubject
+from rlcheck.adapters.rng import preserved_rng
+from rlcheck.records import Context, Evidence, Settings, Trial
+
+
+def exam_gamma(facts: Evidence, settings: Settings) -> float:
+    """The discount the exam is designed for: 0.9 where the subject takes one, else its own."""
+    stated = settings.gamma if settings.gamma is not None else facts.get("gamma")
+    if facts.get("accepts_gamma") or stated is None:
+        return 0.9
+    return float(stated)
+
+
+def take_exam(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
+    """Train once in the exam and write down every answer, exposed value and action count."""
+    exam = design(exam_gamma(context.facts, context.settings))
+    continuous = context.facts.get("actions") == "continuous"
+
+    def watch(steps: int) -> None:
+        context.progress(min(1.0, steps / trial.steps), f"seed {trial.seed}, {steps:,} steps")
+
+    task, recording = tabular_task(
+        exam.mdp,
+        "ladders:Exam-v0",
+        gamma=exam.gamma,
+        seed=trial.seed,
+        action="continuous" if continuous else "discrete",
+        folder=context.scratch if subject.isolated else "",
+        watch=watch,
+    )
+    given = exam.gamma if subject.accepts_gamma else None
+    began = time.perf_counter()
+    agent = subject.make(task, seed=trial.seed, gamma=given)
+    agent.learn(trial.steps)
+    seconds = time.perf_counter() - began
+    return {"seconds": seconds, **read_answers(exam, agent, recording, continuous)}
+
+
+def read_answers(
+    exam: Exam, agent: AgentHandle, recording: Recording, continuous: bool
+) -> dict[str, Any]:
+    """Answers, exposed values and action counts of a trained agent, as JSON."""
+    n_states, n_actions = exam.mdp.rewards.shape
+    records = recording.records()
+    late = action_counts(records, n_states, n_actions, 0.8, 1.0)
+    early = action_counts(records, n_states, n_actions, 0.0, 0.2)
+    evidence: dict[str, Any] = {
+        "late": late.tolist(),
+        "early": early.tolist(),
+        "steps": sum(len(record["states"]) for record in records),
+        "executed": majority(late[exam.decisions]).tolist(),
+    }
+    if agent.predict is None:
+        return evidence | {"answers": evidence["executed"]}
+    observations = encode_states(n_states, "one-hot")
+    with preserved_rng():
+        answers = agent.predict(observations[exam.decisions])
+        evidence["answers"] = chosen_actions(answers, continuous).tolist()
+        if agent.values is not None:
+            values = np.asarray(agent.values(observations), dtype=float).reshape(-1)
+            evidence["values"] = [float(v) if np.isfinite(v) else None for v in values]
+    return evidence
+
+
+def majority(counts: np.ndarray, at_least: int = 5, share: float = 0.6) -> np.ndarray:
+    """[D] the action that was mostly taken, -1 where too rare or too even to say."""
+    total = counts.sum(axis=1)
+    clear = counts.max(axis=1) >= np.maximum(at_least, share * total)
+    return np.where(clear, counts.argmax(axis=1), -1)

@@ -1,0 +1,203 @@
+"""Grading: the posterior over {correct, each fault, has not learned yet} given the answer sheets.
+
+Every belief (`ladders.semantics`) predicts an answer to every question, from the gap between its two
+action values. A learner that holds the belief answers against its gap with probability
+
+    error(gap) = FLOOR + (1/2 - FLOOR) exp(-|gap| / SCALE)
+
+so a belief that does not care (gap 0) predicts a coin. Answer sheets of several runs multiply, raised
+to the power CAUTION, since runs of one agent share more than the coin (its architecture, its settings).
+
+"Has not learned yet" is a hypothesis like the others: a learner whose information has travelled k
+steps, with the questions that need one step more in either state, and a learner whose values are
+right for what it still does rather than for the best that it could do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ladders.exam import Exam
+from ladders.mdp import policy_evaluation
+from ladders.semantics import CORRECT, NOT_LEARNED, Belief
+
+FLOOR, SCALE, CAUTION = 0.02, 0.1, 0.5
+VALUE_WEIGHT = 6.0
+PRIOR = {CORRECT: 1.0, NOT_LEARNED: 0.2}
+PRIOR_FAULT = 0.05
+CLEAR_GAP = 0.1
+"""A belief is held to an answer only where its gap is at least this large."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What one run answered.
+
+    Args:
+        seed, steps: of the run.
+        answers: [D] action at every decision state, -1 where there is none.
+        values: [S] the agent's own state values, NaN where not exposed.
+        late: [S, 2] how often each action was executed in the last fifth of training.
+    """
+
+    seed: int
+    steps: int
+    answers: np.ndarray
+    values: np.ndarray
+    late: np.ndarray
+
+    @staticmethod
+    def from_evidence(evidence: Mapping[str, Any], seed: int, steps: int) -> Sheet:
+        """Read a stored sheet."""
+        late = np.array(evidence["late"], dtype=float)
+        values = evidence.get("values")
+        known = np.full(len(late), np.nan) if values is None else np.array(values, dtype=float)
+        return Sheet(seed, steps, np.array(evidence["answers"]), known, late)
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What the sheets of several runs come to.
+
+    Args:
+        posterior: hypothesis name -> probability (variants of a fault added up).
+        best: fault -> its most probable variant.
+        wrong_rate: [D] share of the runs that answered wrongly.
+        deviates: [D] bool, all runs answered wrongly.
+    """
+
+    posterior: Mapping[str, float]
+    best: Mapping[str, Belief]
+    wrong_rate: np.ndarray
+    deviates: np.ndarray
+
+    def ranked_faults(self) -> list[tuple[str, float]]:
+        """Faults by falling probability."""
+        faults = [(n, p) for n, p in self.posterior.items() if n not in (CORRECT, NOT_LEARNED)]
+        return sorted(faults, key=lambda pair: -pair[1])
+
+    @property
+    def innocent(self) -> float:
+        """Probability that the code is right: learned, or still learning."""
+        return self.posterior[CORRECT] + self.posterior[NOT_LEARNED]
+
+
+def error_rate(gaps: np.ndarray) -> np.ndarray:
+    """Probability to answer against a gap."""
+    return FLOOR + (0.5 - FLOOR) * np.exp(-np.abs(gaps) / SCALE)
+
+
+def answer_probabilities(gaps: np.ndarray) -> np.ndarray:
+    """[D] probability of answering 1, given the gaps Q(1) - Q(0)."""
+    error = error_rate(gaps)
+    return np.where(gaps > 0, 1 - error, np.where(gaps < 0, error, 0.5))
+
+
+def log_likelihood(answers: np.ndarray, probabilities: np.ndarray) -> float:
+    """Log-probability of a sheet; questions without an answer (-1) count nothing."""
+    given = answers >= 0
+    hit = np.where(answers == 1, probabilities, 1 - probabilities)[given]
+    return float(np.log(hit).sum())
+
+
+def value_log_likelihood(sheet: Sheet, belief: Belief, reached: np.ndarray) -> float:
+    """How well exposed values fit a belief: bounded, so that they can rank faults but not convict."""
+    known = reached & np.isfinite(sheet.values) & np.isfinite(belief.values)
+    if not known.any() or not np.isfinite(sheet.values[reached]).all():
+        return -VALUE_WEIGHT
+    error = np.sqrt(np.mean((sheet.values[known] - belief.values[known]) ** 2))
+    return -VALUE_WEIGHT * min(1.0, float(error))
+
+
+def lagging_policy(exam: Exam, sheet: Sheet) -> Belief:
+    """Right values of what the agent still did at the end of its training."""
+    counts = sheet.late + 0.5
+    policy = counts / counts.sum(axis=1, keepdims=True)
+    flow = exam.mdp.continuation(exam.gamma)
+    values, q_values = policy_evaluation(exam.mdp.rewards, flow, policy)
+    gaps = q_values[:, 1] - q_values[:, 0]
+    return Belief(NOT_LEARNED, "policy still improving", q_values, values, gaps)
+
+
+def depths(exam: Exam) -> np.ndarray:
+    """[D] how many sweeps of value iteration the answer to each question needs."""
+    right = np.sign(exam.beliefs[0].gaps[exam.decisions])
+    wrong_after = [
+        np.sign(belief.gaps[exam.decisions]) != right
+        for belief in exam.beliefs
+        if belief.fault == NOT_LEARNED
+    ]
+    needed = [np.nonzero(column)[0] for column in np.array(wrong_after).T]
+    return np.array([column[-1] + 1 if len(column) else 0 for column in needed])
+
+
+def _unfinished(exam: Exam, sheets: Sequence[Sheet]) -> list[float]:
+    """Log-likelihood of every way of not having learned yet."""
+    needed = depths(exam)
+    right = answer_probabilities(exam.beliefs[0].gaps[exam.decisions])
+    found = []
+    sweeps = [belief for belief in exam.beliefs if belief.fault == NOT_LEARNED]
+    for count, belief in enumerate(sweeps):
+        lagging = answer_probabilities(belief.gaps[exam.decisions])
+        boundary = (right + lagging) / 2
+        blend = np.where(needed <= count, right, np.where(needed == count + 1, boundary, lagging))
+        found.append(sum(log_likelihood(sheet.answers, blend) for sheet in sheets))
+    improving = 0.0
+    for sheet in sheets:
+        lagging = answer_probabilities(lagging_policy(exam, sheet).gaps[exam.decisions])
+        improving += log_likelihood(sheet.answers, lagging)
+    return [*found, improving]
+
+
+def grade(exam: Exam, sheets: Sequence[Sheet], beliefs: Sequence[Belief] | None = None) -> Grade:
+    """The posterior given the sheets of all runs.
+
+    Args:
+        exam: the questions, with the beliefs of every hypothesis.
+        sheets: one a run.
+        beliefs: right and faulty beliefs to weigh instead of the exam's own.
+    """
+    beliefs = exam.beliefs if beliefs is None else beliefs
+    right = exam.beliefs[0].gaps[exam.decisions] > 0
+    answers = np.array([sheet.answers for sheet in sheets])
+    wrong = (answers >= 0) & (answers != right[None, :])
+    reached = np.sum([sheet.late.sum(axis=1) for sheet in sheets], axis=0) > 0
+    scores: dict[str, list[tuple[float, Belief]]] = {}
+    with_values = any(np.isfinite(sheet.values).any() for sheet in sheets)
+    for belief in beliefs:
+        if belief.fault == NOT_LEARNED:
+            continue
+        probabilities = answer_probabilities(belief.gaps[exam.decisions])
+        score = sum(log_likelihood(sheet.answers, probabilities) for sheet in sheets)
+        if with_values and belief.fault != CORRECT:
+            score += sum(value_log_likelihood(sheet, belief, reached) for sheet in sheets)
+        scores.setdefault(belief.fault, []).append((CAUTION * score, belief))
+    unfinished = [CAUTION * score for score in _unfinished(exam, sheets)]
+    best = {fault: max(found, key=lambda pair: pair[0])[1] for fault, found in scores.items()}
+    weights = {
+        fault: np.log(PRIOR.get(fault, PRIOR_FAULT)) + max(score for score, _ in found)
+        for fault, found in scores.items()
+    }
+    weights[NOT_LEARNED] = np.log(PRIOR[NOT_LEARNED]) + max(unfinished)
+    top = max(weights.values())
+    total = sum(np.exp(weight - top) for weight in weights.values())
+    posterior = {name: float(np.exp(weight - top) / total) for name, weight in weights.items()}
+    return Grade(posterior, best, wrong.mean(axis=0), wrong.all(axis=0))
+
+
+def contradictions(exam: Exam, belief: Belief, sheets: Sequence[Sheet]) -> np.ndarray:
+    """[D] bool, where most runs answered against a clear preference of the belief."""
+    gaps = belief.gaps[exam.decisions]
+    answers = np.array([sheet.answers for sheet in sheets])
+    against = (answers >= 0) & (answers != (gaps > 0)[None, :])
+    return (np.abs(gaps) >= CLEAR_GAP) & (against.mean(axis=0) > 0.5)
+
+
+def signature(exam: Exam, belief: Belief) -> np.ndarray:
+    """[D] bool, the questions that a belief clearly answers differently from the right one."""
+    gaps, right = belief.gaps[exam.decisions], exam.beliefs[0].gaps[exam.decisions]
+    return (np.abs(gaps) >= CLEAR_GAP) & (np.sign(gaps) != np.sign(right))
