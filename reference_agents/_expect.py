@@ -36,11 +36,23 @@ def expect_last_axis(name: str, reference: Tensor, **others: Tensor) -> None:
             )
 
 
-def expect_at_least_one(name: str, value: int) -> None:
-    """Require a count of steps to be positive.
+def expect_positive(name: str, value: float) -> None:
+    """Require a number to be positive.
 
     Raises:
         ValueError: naming the argument, the expected range and the given value.
     """
-    if value < 1:
-        raise ValueError(f"`{name}` must be at least 1, it is {value}; give a number of steps")
+    if not value > 0:
+        raise ValueError(f"`{name}` must be positive, it is {value}; give a number above 0")
+
+
+def expect_in_range(name: str, value: float, low: float, high: float) -> None:
+    """Require a number to lie in a closed interval.
+
+    Raises:
+        ValueError: naming the argument, the expected range and the given value.
+    """
+    if not low <= value <= high:
+        raise ValueError(
+            f"`{name}` must lie in [{low:g}, {high:g}], it is {value}; give a number between them"
+        )

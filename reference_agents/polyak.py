@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from reference_agents._expect import expect_in_range
+
 
 @torch.no_grad()
 def polyak_update(target: nn.Module, online: nn.Module, *, tau: float) -> None:
@@ -25,10 +27,7 @@ def polyak_update(target: nn.Module, online: nn.Module, *, tau: float) -> None:
 
     References: Lillicrap et al. 2016, arXiv:1509.02971, algorithm 1.
     """
-    if not 0.0 <= tau <= 1.0:
-        raise ValueError(
-            f"`tau` must lie in [0, 1], it is {tau}; it is the weight of the online parameters"
-        )
+    expect_in_range("tau", tau, 0.0, 1.0)
     target_parameters: list[Tensor] = list(target.parameters())
     online_parameters: list[Tensor] = list(online.parameters())
     target_shapes = [tuple(p.shape) for p in target_parameters]

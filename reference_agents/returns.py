@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from reference_agents._expect import expect_at_least_one, expect_same_shape
+from reference_agents._expect import expect_positive, expect_same_shape
 from reference_agents.recurrence import backward_recurrence_
 
 
@@ -118,7 +118,7 @@ def n_step_returns(
 
     References: Sutton and Barto 2018, eq. 7.1.
     """
-    expect_at_least_one("n", n)
+    expect_positive("n", n)
     if n >= rewards.shape[0]:
         return discounted_returns(rewards, terminated, truncated, next_values, gamma=gamma)
     expect_same_shape(

@@ -271,7 +271,7 @@ def test_shapes_that_would_broadcast_are_refused():
     rewards, values, next_values, terminated, truncated = random_rollout(4, n_steps=3, n_envs=3)
     with pytest.raises(ValueError, match=r"`values` must have the shape of `rewards`, \(3, 3\)"):
         gae(rewards, values[:, :1], next_values, terminated, truncated, gamma=0.9, lam=0.9)
-    with pytest.raises(ValueError, match="`n` must be at least 1, it is 0"):
+    with pytest.raises(ValueError, match="`n` must be positive, it is 0"):
         n_step_returns(rewards, next_values, terminated, truncated, gamma=0.9, n=0)
 
 
