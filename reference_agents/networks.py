@@ -144,15 +144,26 @@ class SeedOptimiser:
         """Changes the learning rate."""
         self.adam.param_groups[0]["lr"] = lr
 
-    def step(self, loss: Tensor) -> Tensor:
-        """Descends the sum over seeds of their losses; returns the gradient norms [S] before clipping."""
+    def step(self, loss: Tensor, lr_scale: Tensor | None = None) -> Tensor:
+        """Descends the sum over seeds of their losses.
+
+        Args:
+            loss: scalar, the sum over the seeds.
+            lr_scale: [S] factors on the seeds' steps; 0 leaves a seed where it is.
+
+        Returns:
+            [S] the gradient norms before clipping.
+        """
         grads = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         torch.cat([grad.flatten(1) for grad in grads], dim=1, out=self.flat.grad)
         if self.max_grad_norm is None:
             norms = torch.linalg.vector_norm(self.flat.grad, dim=1)
         else:
             norms = clip_grad_per_seed(self.flat.grad, self.max_grad_norm)
+        before = None if lr_scale is None else self.flat.clone()
         self.adam.step()
+        if before is not None:
+            self.flat.copy_(torch.lerp(before, self.flat, lr_scale.unsqueeze(1)))
         return norms
 
     def state_dict(self) -> dict:

@@ -18,15 +18,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from reference_agents.agent import Agent, Metrics, prepare_env
+from reference_agents.actor_critic import ActorCritic, explained_variance
+from reference_agents.agent import Metrics, prepare_env
 from reference_agents.envs import BatchedEnv
 from reference_agents.losses import entropy_loss, normalise_advantages, ppo_loss, value_loss
-from reference_agents.networks import SeedOptimiser, StackedMLP
-from reference_agents.policies import make_policy
+from reference_agents.networks import SeedOptimiser
 from reference_agents.returns import gae
 from reference_agents.rollout import Rollout, collect, seed_major
 
@@ -78,7 +77,7 @@ class Outcome(NamedTuple):
     grad_norms: Tensor
 
 
-class PPO(Agent):
+class PPO(ActorCritic):
     """PPO agent; build it with `make_ppo`."""
 
     def __init__(
@@ -90,9 +89,6 @@ class PPO(Agent):
     ) -> None:
         super().__init__("ppo", env, seeds, config)
         self.components = components
-        init = self.make_streams("init")
-        self.policy = make_policy(env, config.hidden, init)
-        self.critic = StackedMLP([env.observation_size, *config.hidden, 1], init)
         self.optimiser = SeedOptimiser([self.policy, self.critic], config.lr, config.max_grad_norm)
         self.batch_streams = self.make_streams("minibatches")
 
@@ -205,41 +201,10 @@ class PPO(Agent):
             losses.append(float(value_loss(outcome.values[0], batch.returns[0])))
         return losses
 
-    def act(self, observations: Tensor, deterministic: bool) -> Tensor:
-        """The environment's actions [S, B, ...]."""
-        if deterministic:
-            return self.policy.to_env(self.policy.mode(observations))
-        draws = self.predict_streams.uniform(observations.shape[1], self.policy.draws_per_action)
-        return self.policy.to_env(self.policy.sample(observations, draws))
-
-    def values(self, obs: Any) -> np.ndarray:
-        """V(s), in the leading shape of the observations."""
-        return self._ask(lambda rows: self.critic(rows).squeeze(-1), obs)
-
-    def action_probabilities(self, obs: Any) -> np.ndarray:
-        """pi(.|s) of discrete actions, in the leading shape of the observations."""
-        return self._ask(self.policy.probabilities, obs)
-
     def parts(self) -> dict[str, Any]:
         """The objects that make up the training's state."""
         own = {"optimiser": self.optimiser, "batch_streams": self.batch_streams}
         return super().parts() | own
-
-
-def explained_variance(values: Tensor, returns: Tensor) -> Tensor:
-    """Share of the returns' variance that the critic explains, for each seed.
-
-        1 - Var(G - V) / Var(G)
-
-    Args:
-        values, returns: [S, B].
-
-    Returns:
-        [S]; 1 is perfect, 0 no better than a constant; NaN where the returns do not vary.
-    """
-    variance = returns.var(dim=1, correction=0)
-    explained = 1.0 - (returns - values).var(dim=1, correction=0) / variance
-    return explained.masked_fill(variance == 0, float("nan"))
 
 
 def update_metrics(outcome: Outcome, batch: Batch, clip_epsilon: float) -> Metrics:
