@@ -15,10 +15,10 @@ def vectorised(make_env, n_envs: int) -> DummyVecEnv:
     return DummyVecEnv([make_env] * n_envs)
 
 
-def ppo(cls, env, *, seed, gamma, **changes) -> Any:
+def ppo(cls, env, *, seed, gamma, policy="MlpPolicy", **changes) -> Any:
     """PPO with short rollouts and a raised step size."""
     settings = {"n_steps": 512, "batch_size": 64, "n_epochs": 10, "learning_rate": 1e-3}
-    return cls("MlpPolicy", env, seed=seed, gamma=gamma, device="cpu", **(settings | changes))
+    return cls(policy, env, seed=seed, gamma=gamma, device="cpu", **(settings | changes))
 
 
 def a2c(cls, env, *, seed, gamma, **changes) -> Any:

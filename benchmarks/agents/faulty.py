@@ -1,0 +1,12 @@
+"""Every faulty agent, in the order of the families."""
+
+from __future__ import annotations
+
+from benchmarks.agents import ppo_faults, ppo_rollout_faults, ppo_update_faults
+from benchmarks.agents.records import FaultyAgent
+
+FAULTY: tuple[FaultyAgent, ...] = (
+    *ppo_rollout_faults.FAULTY,
+    *ppo_update_faults.FAULTY,
+    *ppo_faults.FAULTY,
+)
