@@ -119,6 +119,28 @@ def attribute(module: ModuleType, dotted: str, place: str) -> Any:
     return found
 
 
+def target_of(raw: Any, name: str) -> str:
+    """The target by which another process can import `raw`.
+
+    Raises:
+        UsageError: it cannot be imported.
+    """
+    module = sys.modules.get(getattr(raw, "__module__", None) or "")
+    dotted = getattr(raw, "__qualname__", "")
+    if module is None or not dotted:
+        raise UsageError(
+            f"{name} is an object, which a worker process cannot import; hand over a function or "
+            "class at module level, or leave out isolate=True"
+        )
+    if "<" in dotted:
+        raise UsageError(
+            f"{name} is defined inside a function, where a worker process cannot import it; move "
+            "it to module level, or leave out isolate=True"
+        )
+    file = getattr(module, "__file__", None)
+    return f"{file if module.__name__ == '__main__' and file else module.__name__}:{dotted}"
+
+
 def public_names_of_file(path: Path) -> list[str]:
     """Names of the functions and classes that a file defines, without running it."""
     try:

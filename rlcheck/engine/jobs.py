@@ -10,6 +10,18 @@ from typing import Any
 from rlcheck.records import Evidence, Settings, Trial
 from rlcheck.subjects import SubjectSpec
 
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message to a worker: the parent's surroundings, and where to leave traces."""
+
+    directory: str
+    import_path: tuple[str, ...]
+    output_file: str
+    stack_file: str
+    stack_signal: int
+
+
 _NO_TRIAL = Trial()
 
 

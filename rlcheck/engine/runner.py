@@ -29,14 +29,23 @@ class Runner:
     def __init__(self) -> None:
         self._bound: dict[int, tuple[str, Bound]] = {}
 
-    def run(self, job: Job, progress: ReportProgress) -> Reply:
-        """The answer to `job`; an exception of the subject comes back as a `JobFailure`."""
+    def run(
+        self, job: Job, progress: ReportProgress, on_bound: Callable[[], None] = lambda: None
+    ) -> Reply:
+        """The answer to `job`; an exception of the subject comes back as a `JobFailure`.
+
+        Args:
+            job: what to do.
+            progress: handed to the trial.
+            on_bound: called once the subject is loaded, before the trial starts.
+        """
         started = time.perf_counter()
         try:
             contract, bound = self._bind(job)
             if not job.check:
                 facts, dialect = jsonable(dict(bound.facts)), jsonable(dict(bound.dialect))
                 return BindReply(contract, facts, dialect, tuple(bound.notes))
+            on_bound()
             return _trial(job, bound, progress)
         except UsageError as error:
             return JobFailure(_usage_kind(error), str(error))

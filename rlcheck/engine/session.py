@@ -27,6 +27,7 @@ from rlcheck.engine.executors import Executor, InProcess
 from rlcheck.engine.jobs import BindReply, FailureKind, Job, JobFailure, Reply, TrialReply
 from rlcheck.engine.journal import Journal, NoJournal
 from rlcheck.engine.plan import CheckRun
+from rlcheck.engine.workers import WorkerPool, core_count
 from rlcheck.errors import BindingError, RlcheckError, SubjectError, TargetError, UsageError
 from rlcheck.records import (
     Diagnosis,
@@ -82,8 +83,10 @@ def run(
         StoreError: `store` cannot be written.
     """
     settings = settings or Settings()
+    if isolate:
+        specs = [_importable(spec) for spec in specs]
     journal: Journal = NoJournal()
-    executor = InProcess()
+    executor: Executor = WorkerPool(jobs or core_count()) if isolate else InProcess()
     options = SessionOptions(tuple(select), tuple(ignore), exit_first, allow_inconclusive)
     return Session(specs, settings, listeners, executor, journal, options).run()
 
@@ -215,6 +218,8 @@ class Session:
     def _work(self) -> None:
         while True:
             self._settle()
+            if self.stopped:
+                return self._skip_unfinished()
             self._submit()
             if not self.running:
                 break
@@ -227,7 +232,7 @@ class Session:
     def _settle(self) -> None:
         """Judge and start every check that can be, until nothing changes any more."""
         changed = True
-        while changed:
+        while changed and not self.stopped:
             changed = False
             for subject in self.subjects:
                 for run in subject.checks:
@@ -243,8 +248,6 @@ class Session:
             self._judge(subject, run)
         elif reason := subject.skipped.get(run.check.name):
             self._skip(subject, run, Status.SKIPPED, reason)
-        elif self.stopped:
-            self._skip(subject, run, Status.SKIPPED, _STOPPED)
         elif blocking := plan.blocker(run.check, subject.checks):
             self._skip(subject, run, Status.BLOCKED, f"needs {blocking}, which did not pass")
         elif not plan.is_ready(run.check, subject.checks):
@@ -347,7 +350,14 @@ class Session:
         self._emit(CheckFinished(subject.spec.name, result))
         if self.options.exit_first and result.status in verdicts.FAILING:
             self.stopped = True
-            self.queue.clear()
+
+    def _skip_unfinished(self) -> None:
+        for subject in self.subjects:
+            for run in subject.checks:
+                if run.result is None:
+                    self._skip(subject, run, Status.SKIPPED, _STOPPED)
+            if subject.report is None:
+                self._finish_subject(subject)
 
     def _finish_subject(self, subject: SubjectRun) -> None:
         subject.report = self._subject_report(subject)
@@ -385,6 +395,13 @@ class Session:
             run_id=self.journal.run_id,
             seed=self.settings.seed,
         )
+
+
+def _importable(spec: SubjectSpec) -> SubjectSpec:
+    """The same subject without the object itself, for processes that have to import it."""
+    if spec.raw is None:
+        return spec
+    return replace(spec, target=importing.target_of(spec.raw, spec.name), raw=None)
 
 
 def _require_bound(spec: SubjectSpec, reply: Reply) -> BindReply:

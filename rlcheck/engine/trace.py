@@ -23,7 +23,7 @@ def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
     """Frames from the first one outside rlcheck and the machinery that called it; may be empty."""
     frames = traceback.extract_tb(error.__traceback__)
     for start, frame in enumerate(frames):
-        if not (_is_own(frame.filename) or _is_machinery(frame.filename)):
+        if is_foreign(frame.filename):
             return list(frames[start:])
     return []
 
@@ -39,10 +39,18 @@ def short_traceback(error: BaseException) -> str:
 
 def format_frame(frame: traceback.FrameSummary) -> str:
     """`file:line in function: source line`, with the path relative to the working directory."""
-    path = frame.filename
-    if path.startswith(os.getcwd() + os.sep):
-        path = os.path.relpath(path)
-    return f"{path}:{frame.lineno} in {frame.name}: {frame.line}"
+    return f"{relative(frame.filename)}:{frame.lineno} in {frame.name}: {frame.line}"
+
+
+def relative(filename: str) -> str:
+    """A path as the user would type it: relative inside the working directory."""
+    inside = filename.startswith(os.getcwd() + os.sep)
+    return os.path.relpath(filename) if inside else filename
+
+
+def is_foreign(filename: str) -> bool:
+    """Whether a frame of this file is neither rlcheck's nor of the machinery that calls a subject."""
+    return not (_is_own(filename) or _is_machinery(filename))
 
 
 def describe(error: BaseException) -> str:
