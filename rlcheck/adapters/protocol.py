@@ -50,6 +50,8 @@ class AgentHandle:
             which carries the state of a recurrent policy from call to call and resets it at starts.
         save: path -> None.
         load: path -> AgentHandle with the saved state.
+        stored_actions: () -> [steps] the last actions that the agent stored for learning, oldest
+            first, of one environment.
         native: the user's own object, for checks that know its framework.
     """
 
@@ -65,6 +67,7 @@ class AgentHandle:
     acting: Callable[[], Callable[[np.ndarray, np.ndarray], np.ndarray]] | None = None
     save: Callable[[str], None] | None = None
     load: Callable[[str], AgentHandle] | None = None
+    stored_actions: Callable[[], np.ndarray] | None = None
     native: Any = None
 
 

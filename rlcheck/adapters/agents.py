@@ -1,0 +1,39 @@
+"""What a user hands over as an agent, whatever it is, becomes an AgentSubject."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlcheck.adapters.factory import factory_subject
+from rlcheck.adapters.protocol import AgentSubject
+from rlcheck.adapters.sb3 import is_sb3_class, sb3_subject
+from rlcheck.contracts import Options
+from rlcheck.errors import BindingError
+
+
+def bind_agent(raw: Any, options: Options, script: str = "") -> AgentSubject:
+    """Recognise an agent.
+
+    Args:
+        raw: a factory, an agent class, a training function, a Stable-Baselines3 class or model, a
+            SavedModel or a ScriptCommand.
+        options: what the user said about it.
+        script: command template of a training script, instead of `raw`.
+
+    Raises:
+        BindingError: it is none of these, or lacks what an agent needs.
+        SubjectError: it raises when it is built on a tiny environment.
+    """
+    if is_sb3_class(raw):
+        return sb3_subject(raw, options)
+    if (callable(raw) and not hasattr(raw, "learn")) or isinstance(raw, type):
+        return factory_subject(raw, options)
+    raise BindingError(
+        f"expected an agent factory, an agent class or a training function, got {_described(raw)}; "
+        "hand over the function that builds the agent"
+    )
+
+
+def _described(raw: Any) -> str:
+    built = hasattr(raw, "learn") and hasattr(raw, "predict")
+    return f"an agent that is built already ({type(raw).__name__})" if built else repr(raw)

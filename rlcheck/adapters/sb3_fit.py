@@ -1,0 +1,160 @@
+"""Training a Stable-Baselines3 model on one transition, through its own buffer and `train()`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from gymnasium import spaces
+
+from rlcheck.adapters.sb3_handle import as_tensor, asking, normalized
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+LOSS_NAMES = ("train/value_loss", "train/critic_loss", "train/loss")
+
+
+def fit_transition(
+    model: BaseAlgorithm,
+    observation: Any,
+    action: Any,
+    reward: float,
+    next_observation: Any,
+    terminated: bool,
+    truncated: bool,
+    steps: int,
+) -> list[float]:
+    """Train `steps` times on a buffer that holds nothing but this transition.
+
+    A step is one call of the model's `train()`: all epochs over a rollout of one minibatch for an
+    on-policy algorithm, one gradient step for an off-policy one.
+
+    Returns:
+        The critic's loss that `train()` logged at each step; empty where it logs none.
+    """
+    on_policy = hasattr(model, "rollout_buffer")
+    losses = []
+    with _logger(model) as logger, _short_rollout(model):
+        if not on_policy:
+            _fill_replay(
+                model, observation, action, reward, next_observation, terminated, truncated
+            )
+        for _ in range(steps):
+            logger.name_to_value.clear()
+            if on_policy:
+                _fill_rollout(model, observation, action, reward, next_observation, terminated)
+                model.train()  # type: ignore[attr-defined]
+            else:
+                model.train(gradient_steps=1, batch_size=model.batch_size)  # type: ignore[attr-defined]
+            known = [name for name in LOSS_NAMES if name in logger.name_to_value]
+            if known:
+                losses.append(float(logger.name_to_value[known[0]]))
+    if not on_policy:
+        model.replay_buffer.reset()  # type: ignore[attr-defined]
+    return losses
+
+
+@contextmanager
+def _logger(model: BaseAlgorithm) -> Iterator[Any]:
+    """A silent logger for the time of the training; `learn` sets up the model's own."""
+    from stable_baselines3.common.logger import Logger
+
+    names = ("_logger", "_custom_logger")
+    before: dict[str, Any] = {name: vars(model)[name] for name in names if name in vars(model)}
+    logger = Logger(folder=None, output_formats=[])
+    model.set_logger(logger)
+    try:
+        yield logger
+    finally:
+        for name in names:
+            vars(model).pop(name, None)
+        vars(model).update(before)
+
+
+@contextmanager
+def _short_rollout(model: Any) -> Iterator[None]:
+    """A rollout buffer of one minibatch for a while: more copies of one transition teach no more."""
+    buffer = getattr(model, "rollout_buffer", None)
+    if buffer is None:
+        yield
+        return
+    rows = min(getattr(model, "batch_size", np.inf), buffer.buffer_size * buffer.n_envs)
+    n_steps = model.n_steps
+    short = copy.copy(buffer)
+    short.buffer_size = model.n_steps = -(-int(rows) // buffer.n_envs)
+    short.reset()
+    model.rollout_buffer = short
+    try:
+        yield
+    finally:
+        model.rollout_buffer, model.n_steps = buffer, n_steps
+
+
+def _repeated(value: Any, count: int) -> np.ndarray:
+    return np.repeat(np.asarray(value)[None], count, axis=0)
+
+
+def _fill_rollout(
+    model: Any,
+    observation: Any,
+    action: Any,
+    reward: float,
+    next_observation: Any,
+    terminated: bool,
+) -> None:
+    """A rollout of one-step episodes, collected the way `collect_rollouts` does.
+
+    Where the transition does not terminate, the value of the state that it reached is added to the
+    reward: Stable-Baselines3 does so at a truncation, and for one step it is the same target.
+    """
+    import torch
+
+    buffer = model.rollout_buffer
+    buffer.reset()
+    count = buffer.n_envs
+    observations = normalized(model, _repeated(observation, count))
+    actions = _repeated(action, count)
+    with asking(model):
+        action_tensor = torch.as_tensor(actions, device=model.device)
+        inputs = as_tensor(model, _repeated(observation, count))
+        values, log_probs, _ = model.policy.evaluate_actions(inputs, action_tensor)
+        reached = model.policy.predict_values(as_tensor(model, _repeated(next_observation, count)))
+    rewards = np.full(count, reward, dtype=np.float32)
+    if not terminated:
+        rewards = rewards + model.gamma * reached.cpu().numpy().reshape(count)
+    if isinstance(model.action_space, spaces.Discrete):
+        actions = actions.reshape(-1, 1)
+    ends = np.ones(count, dtype=bool)
+    for _ in range(buffer.buffer_size):
+        buffer.add(observations, actions, rewards, ends, values, log_probs)
+    buffer.compute_returns_and_advantage(last_values=reached, dones=ends)
+
+
+def _fill_replay(
+    model: Any,
+    observation: Any,
+    action: Any,
+    reward: float,
+    next_observation: Any,
+    terminated: bool,
+    truncated: bool,
+) -> None:
+    """One entry, in the units in which the buffer keeps actions (scaled to [-1, 1])."""
+    buffer = model.replay_buffer
+    buffer.reset()
+    count = buffer.n_envs
+    actions = _repeated(action, count)
+    if isinstance(model.action_space, spaces.Box):
+        actions = model.policy.scale_action(actions)
+    buffer.add(
+        _repeated(observation, count),
+        _repeated(next_observation, count),
+        actions,
+        np.full(count, reward, dtype=np.float32),
+        np.full(count, terminated or truncated),
+        [{"TimeLimit.truncated": truncated and not terminated} for _ in range(count)],
+    )

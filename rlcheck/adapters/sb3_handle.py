@@ -1,0 +1,215 @@
+"""A Stable-Baselines3 model in the shape that the ladder calls, through its public objects."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from gymnasium import spaces
+
+from rlcheck.adapters.arrays import check_actions, module_parameters
+from rlcheck.adapters.protocol import AgentHandle, Task
+from rlcheck.adapters.rng import preserved_rng
+
+if TYPE_CHECKING:
+    import torch
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+    Rows = Callable[[np.ndarray], np.ndarray]
+
+
+def sb3_handle(model: BaseAlgorithm, task: Task | None) -> AgentHandle:
+    """The handle of one model.
+
+    Args:
+        model: any on- or off-policy algorithm of Stable-Baselines3, or a subclass.
+        task: what a loaded copy of it learns in; None for a model that is only asked.
+    """
+    from rlcheck.adapters.sb3_fit import fit_transition
+
+    normalizer = model.get_vec_normalize_env()
+    # With normalised rewards the critic speaks of other units than the environment.
+    same_units = normalizer is None or not normalizer.norm_reward
+    return AgentHandle(
+        learn=lambda total_timesteps: _learn(model, total_timesteps),
+        predict=lambda observations: _predict(model, observations),
+        sample=lambda observations: _sample(model, observations),
+        values=_values(model) if same_units else None,
+        q_values=_q_values(model) if same_units else None,
+        action_probabilities=_action_probabilities(model),
+        fit_transition=(lambda *t: fit_transition(model, *t)) if same_units else None,
+        parameters=lambda: module_parameters(model),
+        act_one=lambda observation: _act_one(model, observation),
+        acting=lambda: _Acting(model),
+        save=lambda path: model.save(path),
+        load=lambda path: _load(model, path, task),
+        stored_actions=_stored_actions(model),
+        native=model,
+    )
+
+
+def _learn(model: BaseAlgorithm, total_timesteps: int) -> None:
+    model.learn(total_timesteps=total_timesteps)
+
+
+@contextmanager
+def asking(model: BaseAlgorithm) -> Iterator[None]:
+    """No gradients, and every module back in the mode (training or not) that it was in."""
+    import torch
+
+    modes = [(module, module.training) for module in model.policy.modules()]
+    model.policy.set_training_mode(False)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def normalized(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray:
+    """Observations as the policy sees them; the running statistics stay as they are."""
+    normalizer = model.get_vec_normalize_env()
+    copied = np.array(observations)
+    return copied if normalizer is None else normalizer.normalize_obs(copied)  # type: ignore[return-value]
+
+
+def as_tensor(model: BaseAlgorithm, observations: np.ndarray) -> torch.Tensor:
+    """A batch of the environment's observations as the policy's networks take it."""
+    tensor, _ = model.policy.obs_to_tensor(normalized(model, observations))
+    return tensor  # type: ignore[return-value]
+
+
+def _predict(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray:
+    with asking(model):
+        actions, _ = model.predict(normalized(model, observations), deterministic=True)
+    return _checked(model, actions)
+
+
+def _act_one(model: BaseAlgorithm, observation: Any) -> np.ndarray:
+    with asking(model):
+        action, _ = model.predict(normalized(model, observation), deterministic=True)
+    return _checked(model, action)
+
+
+def _checked(model: BaseAlgorithm, actions: Any) -> np.ndarray:
+    what = f"{type(model).__name__}.predict"
+    return check_actions(np.asarray(actions), model.action_space, what)
+
+
+def _sample(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray:
+    """Actions as in training.
+
+    Row by row for algorithms that decide once a call whether to explore (DQN), and with the action
+    noise of those that add it outside the policy (TD3, DDPG).
+    """
+    inputs = normalized(model, observations)
+    with asking(model):
+        if hasattr(model, "exploration_rate"):
+            actions = np.stack([model.predict(row, deterministic=False)[0] for row in inputs])
+        else:
+            actions, _ = model.predict(inputs, deterministic=False)
+    noise = copy.deepcopy(getattr(model, "action_noise", None))
+    if noise is not None:
+        drawn = np.stack([np.atleast_2d(noise())[0] for _ in inputs])
+        scaled = model.policy.scale_action(actions)
+        actions = model.policy.unscale_action(np.clip(scaled + drawn, -1.0, 1.0))
+    return _checked(model, actions)
+
+
+class _Acting:
+    """A greedy actor that carries the state of a recurrent policy."""
+
+    def __init__(self, model: BaseAlgorithm) -> None:
+        self.model = model
+        self.state: Any = None
+
+    def __call__(self, observations: np.ndarray, episode_start: np.ndarray) -> np.ndarray:
+        with asking(self.model):
+            actions, self.state = self.model.predict(
+                normalized(self.model, observations),
+                state=self.state,
+                episode_start=np.asarray(episode_start, dtype=bool),
+                deterministic=True,
+            )
+        return _checked(self.model, actions)
+
+
+def _values(model: BaseAlgorithm) -> Rows | None:
+    """V of an actor-critic; max Q of DQN; smallest Q of the greedy action of SAC, TD3 and DDPG."""
+    import torch
+
+    policy: Any = model.policy
+
+    def of(compute: Callable[[torch.Tensor], torch.Tensor]) -> Rows:
+        def values(observations: np.ndarray) -> np.ndarray:
+            with asking(model):
+                result = compute(as_tensor(model, observations))
+            return result.double().cpu().numpy().reshape(len(observations))
+
+        return values
+
+    if hasattr(policy, "predict_values"):
+        return of(policy.predict_values)
+    if hasattr(policy, "q_net"):
+        return of(lambda inputs: policy.q_net(inputs).max(dim=1).values)
+    if hasattr(policy, "critic") and hasattr(policy, "actor"):
+
+        def smallest(inputs: torch.Tensor) -> torch.Tensor:
+            actions = policy._predict(inputs, deterministic=True)
+            return torch.cat(policy.critic(inputs, actions), dim=1).min(dim=1).values
+
+        return of(smallest)
+    return None
+
+
+def _q_values(model: BaseAlgorithm) -> Rows | None:
+    network = getattr(model.policy, "q_net", None)
+    if network is None:
+        return None
+
+    def q_values(observations: np.ndarray) -> np.ndarray:
+        with asking(model):
+            return network(as_tensor(model, observations)).double().cpu().numpy()
+
+    return q_values
+
+
+def _action_probabilities(model: BaseAlgorithm) -> Rows | None:
+    get_distribution = getattr(model.policy, "get_distribution", None)
+    if get_distribution is None or not isinstance(model.action_space, spaces.Discrete):
+        return None
+
+    def probabilities(observations: np.ndarray) -> np.ndarray:
+        with asking(model):
+            distribution = get_distribution(as_tensor(model, observations)).distribution
+            return distribution.probs.double().cpu().numpy()
+
+    return probabilities
+
+
+def _stored_actions(model: BaseAlgorithm) -> Callable[[], np.ndarray] | None:
+    """Actions in the rollout or replay buffer; of a vectorised environment nothing can be told."""
+    on_policy = hasattr(model, "rollout_buffer")
+    buffer = getattr(model, "rollout_buffer" if on_policy else "replay_buffer", None)
+    if buffer is None or buffer.n_envs != 1 or not hasattr(buffer, "pos"):
+        return None
+
+    def stored() -> np.ndarray:
+        # The rollout buffer is flattened in place for training; with one environment the order stays.
+        kept = model.rollout_buffer if on_policy else model.replay_buffer  # type: ignore[attr-defined]
+        rows = np.asarray(kept.actions).reshape(kept.buffer_size, -1)[:, 0]
+        return rows[: kept.pos] if not kept.full or on_policy else np.roll(rows, -kept.pos)
+
+    return stored
+
+
+def _load(model: BaseAlgorithm, path: str, task: Task | None) -> AgentHandle:
+    """A saved copy; loading seeds the global generators again, which nobody asked for here."""
+    env = None if task is None else task.make_env()
+    with preserved_rng():
+        loaded = type(model).load(path, env=env, device=model.device)
+    return sb3_handle(loaded, task)
