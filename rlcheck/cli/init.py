@@ -117,12 +117,17 @@ def _of_module(module: ModuleType, place: str) -> list[Found]:
 
 
 def _subject(target: str, contract: str, place: str, attribute: str) -> Found:
-    module = place
-    if place.endswith(".py"):
-        from rlcheck import importing
-
-        module = importing.file_module(Path(place)).__name__
+    module = _dotted(Path(place).resolve()) if place.endswith(".py") else place
     return Found(target, contract, module, attribute)
+
+
+def _dotted(file: Path) -> str:
+    """Name under which a test imports `file`, given its place in a package."""
+    parts, folder = [file.stem], file.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(parts)
 
 
 def _write_test(found: Sequence[Found]) -> None:

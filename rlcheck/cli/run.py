@@ -28,7 +28,9 @@ SUBJECT_OPTIONS = ("contract", "script", "bind", "set_", "dialect", "gamma")
 @click.option("--bind", multiple=True, metavar="YOURS=OURS,...", help="Names of your parameters.")
 @click.option("--set", "set_", multiple=True, metavar="NAME=VALUE", help="A hyper-parameter.")
 @click.option("--dialect", multiple=True, metavar="NAME=VALUE", help="Pin a convention.")
-@click.option("--gamma", type=click.FloatRange(0, 1), help="The discount of the subject.")
+@click.option(
+    "--gamma", type=click.FloatRange(0, 1), metavar="G", help="The discount of the subject."
+)
 @click.option("--select", multiple=True, metavar="GLOB", help="Only these checks, as in 'gae/*'.")
 @click.option("--ignore", multiple=True, metavar="GLOB", help="Not these checks.")
 @click.option(
@@ -37,12 +39,16 @@ SUBJECT_OPTIONS = ("contract", "script", "bind", "set_", "dialect", "gamma")
     help="quick: one update, one transition, the exam; standard (default): all rungs; "
     "thorough: more seeds and benchmarks.",
 )
-@click.option("--seed", type=click.IntRange(0), help="First seed (default 0).")
-@click.option("--seeds", type=click.IntRange(1), help="Seeds of every stochastic check.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="First seed (default 0).")
+@click.option(
+    "--seeds", type=click.IntRange(1), metavar="N", help="Seeds of every stochastic check."
+)
 @click.option("-j", "--jobs", metavar="N|auto", help="Worker processes (default auto: one a core).")
-@click.option("--device", help="Device that the subject is asked to use (default cpu).")
+@click.option("--device", metavar="NAME", help="Device the subject is asked to use (default cpu).")
 @click.option("--timeout", type=float, metavar="SECONDS", help="For one trial (default 600).")
-@click.option("--alpha", type=float, help="False-alarm rate of the whole run (default 0.01).")
+@click.option(
+    "--alpha", type=float, metavar="RATE", help="False-alarm rate of the whole run (default 0.01)."
+)
 @click.option(
     "--report",
     "reports",

@@ -113,7 +113,8 @@ def _write(destination: Destination, text: str) -> None:
         return
     try:
         mode = "a" if destination.append else "w"
-        with destination.path.open(mode, encoding="utf-8") as file:
+        # A subject's message may hold half a character; the report is written all the same.
+        with destination.path.open(mode, encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
         # The run is over and its results are stored: a lost report must not hide the verdict.

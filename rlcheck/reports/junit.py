@@ -34,7 +34,7 @@ def render(report: Report, interrupted: bool = False) -> str:
     for key in ("tests", "failures", "errors", "skipped"):
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return ET.tostring(root, encoding="utf-8", xml_declaration=True).decode() + "\n"
 
 
 def _suite(subject: SubjectReport) -> ET.Element:
@@ -67,7 +67,8 @@ def _case(subject: SubjectReport, result: Result) -> ET.Element:
     if kind is None:
         return case
     first = result.message.partition("\n")[0]
-    message = first if kind != "skipped" else f"{result.status.value}: {first}"
+    told = result.status in (Status.FAILED, Status.ERROR, Status.SKIPPED)
+    message = first if told else f"{result.status.value}: {first}"
     element = ET.SubElement(case, kind, type=result.status.value, message=_text(message))
     if kind != "skipped":
         element.text = _text("\n".join(_details(subject, result)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -34,9 +35,11 @@ class Ran:
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "subjects.py").write_text(SUBJECTS)
-    return tmp_path
+    yield tmp_path
+    for name in ("subjects", "empty"):
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture
