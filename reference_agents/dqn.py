@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from reference_agents.agent import Agent, Metrics, prepare_env, require_actions
 from reference_agents.envs import BatchedEnv
-from reference_agents.exploration import linear_schedule
+from reference_agents.exploration import epsilon_schedule
 from reference_agents.losses import dqn_loss
 from reference_agents.networks import SeedOptimiser, StackedMLP
 from reference_agents.polyak import polyak_update
@@ -130,7 +130,7 @@ class DQN(Agent):
         budget = self.learn_until - self.learn_from
         for _ in range(_ROUND):
             # --- act ---
-            epsilon = linear_schedule(
+            epsilon = epsilon_schedule(
                 self.steps - self.learn_from,
                 start=config.epsilon_start,
                 end=config.epsilon_end,
