@@ -103,9 +103,9 @@ def n_step_td(
     cuts = _cuts(stream)
     first = 0  # the oldest step of the episode that still waits for its update
     for t in range(len(cuts)):
-        bootstrap = 0.0 if stream.terminated[t] else values[stream.next_states[t]]
         due = t + 1 if cuts[t] else max(first, t - n + 2)
         for s in range(first, due):
+            bootstrap = 0.0 if stream.terminated[t] else values[stream.next_states[t]]
             powers = gamma ** np.arange(t + 2 - s)
             target = powers[:-1] @ stream.rewards[s : t + 1] + powers[-1] * bootstrap
             values[stream.states[s]] += learning_rate * (target - values[stream.states[s]])
