@@ -1,0 +1,301 @@
+"""Deep deterministic policy gradient: a critic of continuous actions, and an actor that climbs it.
+
+    y        = r + gamma (1 - terminated) Q_target(s', mu_target(s'))
+    L_critic = 0.5 mean (Q(s, a) - y)^2
+    L_actor  = -mean Q(s, mu(s)),   the gradient reaching the actor through the action
+
+Actions are those of a tanh network plus Gaussian noise; both target networks follow by Polyak
+averaging.
+
+Run: `python -m reference_agents ddpg --env Pendulum-v1 --steps 30000 --seeds 10 --out runs/ddpg`
+
+References: Silver et al. 2014 (deterministic policy gradient); Lillicrap et al. 2016,
+arXiv:1509.02971.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reference_agents.agent import Agent, Metrics, prepare_env, require_actions
+from reference_agents.envs import BatchedEnv
+from reference_agents.losses import value_loss
+from reference_agents.networks import SeedOptimiser, StackedMLP
+from reference_agents.policies import ActionScale
+from reference_agents.polyak import polyak_update
+from reference_agents.replay import ReplayBuffer, Transitions
+from reference_agents.streams import SeedStreams
+from reference_agents.targets import td_target
+
+_ROUND = 64  # vector steps between two reports
+
+
+@dataclass(frozen=True)
+class DDPGConfig:
+    """Hyper-parameters of DDPG; see `make_ddpg`."""
+
+    gamma: float
+    actor_lr: float
+    critic_lr: float
+    batch_size: int
+    gradient_steps: int
+    learning_starts: int
+    buffer_size: int
+    tau: float
+    noise: float
+    hidden: tuple[int, ...]
+
+
+class DDPGComponents(NamedTuple):
+    """The pure functions that DDPG is made of, replaceable by any with the same arguments."""
+
+    td_target: Callable[..., Tensor]
+    value_loss: Callable[..., Tensor]
+    polyak_update: Callable[..., None]
+
+
+class Actor(nn.Module):
+    """mu(s) in (-1, 1) of S seeds, [S, B, O] -> [S, B, D].
+
+    Args:
+        sizes: widths of observation, hidden layers and the action's dimension.
+        streams: random streams for the initial weights.
+    """
+
+    def __init__(self, sizes: Sequence[int], streams: SeedStreams) -> None:
+        super().__init__()
+        self.net = StackedMLP(sizes, streams, activation="relu", output_gain=0.01)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """[S, B, O] -> [S, B, D]."""
+        return self.net(observations).tanh()
+
+
+class QNetwork(nn.Module):
+    """Q(s, a) of S seeds, ([S, B, O], [S, B, D]) -> [S, B].
+
+    Args:
+        sizes: width of observation and action together, and of the hidden layers.
+        streams: random streams for the initial weights.
+    """
+
+    def __init__(self, sizes: Sequence[int], streams: SeedStreams) -> None:
+        super().__init__()
+        self.net = StackedMLP([*sizes, 1], streams, activation="relu")
+
+    def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """([S, B, O], [S, B, D]) -> [S, B]."""
+        return self.net(torch.cat((observations, actions), dim=-1)).squeeze(-1)
+
+
+class DDPG(Agent):
+    """DDPG agent; build it with `make_ddpg`."""
+
+    def __init__(
+        self,
+        env: BatchedEnv,
+        seeds: tuple[int, ...],
+        config: DDPGConfig,
+        components: DDPGComponents,
+    ) -> None:
+        super().__init__("ddpg", env, seeds, config)
+        self.components = components
+        self.scale = ActionScale(env.action_space, env.device, env.dtype)
+        init, size = self.make_streams("init"), env.observation_size
+        self.actor = Actor([size, *config.hidden, self.scale.size], init)
+        self.critic = QNetwork([size + self.scale.size, *config.hidden], init)
+        self.actor_optimiser = SeedOptimiser([self.actor], config.actor_lr)
+        self.critic_optimiser = SeedOptimiser([self.critic], config.critic_lr)
+        self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.replay = ReplayBuffer(config.buffer_size, env.num_seeds, env.num_envs, config.gamma)
+        self.replay_streams = self.make_streams("replay")
+
+    def iterate(self) -> Metrics:
+        """A round of vector steps, each followed by gradient steps on replayed transitions."""
+        config, rewards, ends, metrics = self.config, [], [], {}
+        for _ in range(_ROUND):
+            # --- act ---
+            actions = self.explore(self.observations)
+            step = self.env.step(self.scale.to_env(actions))
+            self.replay.add(
+                self.observations,
+                actions,
+                step.rewards,
+                step.final_observations,
+                step.terminated,
+                step.truncated,
+            )
+            self.observations = step.observations
+            self.steps += self.env.num_envs
+
+            # --- learn ---
+            if self.steps >= config.learning_starts:
+                count = config.gradient_steps
+                sample = self.replay.sample(count * config.batch_size, self.replay_streams)
+                for k in range(count):
+                    metrics = self.update(Transitions(*(part[:, k::count] for part in sample)))
+
+            rewards.append(step.rewards)
+            ends.append(step.terminated | step.truncated)
+            if self.steps >= self.learn_until:
+                break
+        return metrics | self.episodes.update(torch.stack(rewards), torch.stack(ends))
+
+    @torch.no_grad()
+    def explore(self, observations: Tensor) -> Tensor:
+        """Noisy actions [S, N, D] in [-1, 1]; uniform ones before learning starts."""
+        draws = self.act_streams.uniform(self.env.num_envs, self.scale.size)
+        if self.steps < self.config.learning_starts:
+            return 2.0 * draws - 1.0
+        noisy = self.actor(observations) + self.config.noise * torch.special.ndtri(draws)
+        return noisy.clamp(-1.0, 1.0)
+
+    def update(self, batch: Transitions) -> Metrics:
+        """One gradient step of every seed's critic, then of its actor."""
+        # --- targets ---
+        with torch.no_grad():
+            next_actions = self.target_actor(batch.next_observations)
+            next_values = self.target_critic(batch.next_observations, next_actions)
+        targets = self.components.td_target(
+            batch.rewards,
+            next_values,
+            batch.terminated,
+            batch.truncated,
+            gamma=self.config.gamma,
+        )
+
+        # --- critic --- (a mean over all rows is 1/S of the sum of the seeds' own means)
+        q_values = self.critic(batch.observations, batch.actions)
+        loss = self.components.value_loss(q_values, targets)
+        grad_norms = self.critic_optimiser.step(loss * self.env.num_seeds)
+
+        # --- actor ---
+        climbed = self.critic(batch.observations, self.actor(batch.observations))
+        self.actor_optimiser.step(-climbed.mean() * self.env.num_seeds)
+
+        # --- target networks ---
+        self.components.polyak_update(self.target_actor, self.actor, tau=self.config.tau)
+        self.components.polyak_update(self.target_critic, self.critic, tau=self.config.tau)
+
+        q_values = q_values.detach()
+        return {
+            "q_mean": q_values.mean(dim=1),
+            "q_max": q_values.amax(dim=1),
+            "value_loss": value_loss(q_values, targets, seed_dims=1),
+            "grad_norm": grad_norms,
+        }
+
+    def start_episodes(self) -> None:
+        """Gives up unfinished episodes, in the replay buffer too."""
+        super().start_episodes()
+        self.replay.cut()
+
+    def fit_transition(
+        self,
+        obs: Any,
+        action: Any,
+        reward: Any,
+        next_obs: Any,
+        terminated: Any,
+        truncated: Any,
+        steps: int,
+    ) -> list[float]:
+        """Learns one transition `steps` times; the critic's losses (of the first seed) on the way."""
+        parts = self._transition(obs, action, reward, next_obs, terminated, truncated)
+        parts[1] = self.scale.from_env(parts[1])
+        one = torch.ones_like(parts[2])
+        batch = Transitions(*parts, one, torch.zeros_like(one, dtype=torch.int64), one)
+        return [float(self.update(batch)["value_loss"][0]) for _ in range(steps)]
+
+    def act(self, observations: Tensor, deterministic: bool) -> Tensor:
+        """The environment's actions [S, B, D], with exploration noise unless deterministic."""
+        actions = self.actor(observations)
+        if not deterministic:
+            noise = self.predict_streams.normal(*actions.shape[1:])
+            actions = (actions + self.config.noise * noise).clamp(-1.0, 1.0)
+        return self.scale.to_env(actions)
+
+    def values(self, obs: Any) -> np.ndarray:
+        """Q(s, mu(s)), in the leading shape of the observations."""
+        return self._ask(lambda rows: self.critic(rows, self.actor(rows)), obs)
+
+    def parts(self) -> dict[str, Any]:
+        """The objects that make up the training's state."""
+        return super().parts() | {
+            "actor_optimiser": self.actor_optimiser,
+            "critic_optimiser": self.critic_optimiser,
+            "target_actor": self.target_actor,
+            "target_critic": self.target_critic,
+            "replay": self.replay,
+            "replay_streams": self.replay_streams,
+        }
+
+
+def make_ddpg(
+    env: Any,
+    *,
+    seed: int | Sequence[int],
+    gamma: float = 0.99,
+    num_envs: int = 1,
+    actor_lr: float = 1e-3,
+    critic_lr: float = 1e-3,
+    batch_size: int = 128,
+    gradient_steps: int = 1,
+    learning_starts: int = 1000,
+    buffer_size: int = 50_000,
+    tau: float = 0.005,
+    noise: float = 0.1,
+    hidden: Sequence[int] = (64, 64),
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    td_target: Callable[..., Tensor] = td_target,
+    value_loss: Callable[..., Tensor] = value_loss,
+    polyak_update: Callable[..., None] = polyak_update,
+) -> DDPG:
+    """A DDPG agent, or S independent ones trained together.
+
+    Args:
+        env: a Gymnasium environment, a registered id, dynamics, or vectorised environments.
+        seed: one seed, or a sequence of S seeds.
+        gamma: discount.
+        num_envs: N, environments a seed (where `env` does not fix it).
+        actor_lr, critic_lr: learning rates.
+        batch_size: transitions of a gradient step.
+        gradient_steps: gradient steps after each step of the N environments.
+        learning_starts: environment steps with uniform actions before the first gradient step.
+        buffer_size: transitions kept.
+        tau: weight of the online networks in each move of the target networks.
+        noise: standard deviation of the exploration noise, in half-widths of the action's range.
+        hidden: widths of the hidden layers of actor and critic.
+        device, dtype: where and in which precision to compute.
+        td_target, value_loss, polyak_update: the components; a replacement takes the arguments of
+            the default. The loss is a mean over the rows.
+
+    Raises:
+        TypeError: the actions are not continuous.
+        ValueError: the environment cannot be made.
+    """
+    batched, seeds = prepare_env(env, seed, num_envs, device, dtype)
+    require_actions(batched, gymnasium.spaces.Box, "ddpg")
+    config = DDPGConfig(
+        gamma=gamma,
+        actor_lr=actor_lr,
+        critic_lr=critic_lr,
+        batch_size=batch_size,
+        gradient_steps=gradient_steps,
+        learning_starts=learning_starts,
+        buffer_size=buffer_size,
+        tau=tau,
+        noise=noise,
+        hidden=tuple(hidden),
+    )
+    return DDPG(batched, seeds, config, DDPGComponents(td_target, value_loss, polyak_update))
