@@ -91,8 +91,8 @@ def _contract_page(contract: Contract) -> str:
         contract.title,
         [
             ("What must hold", contract.explanation),
-            ("Checks", _listed([check.name for check in contract.checks])),
-            ("Faults", _listed([fault.name for fault in contract.faults])),
+            ("Checks", _titled(contract.checks)),
+            ("Faults", _titled(contract.faults)),
         ],
     )
 
@@ -106,6 +106,10 @@ def _page(heading: str, title: str, sections: Sequence[tuple[str, str]]) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return "\n".join(names)
+
+
+def _titled(entries: Sequence[Check] | Sequence[Fault]) -> str:
+    return _listed([f"{entry.name}: {entry.title}" for entry in entries])
 
 
 def _indented(text: str) -> str:

@@ -46,7 +46,7 @@ def test_version(rlcheck):
 def test_misspelt_command(rlcheck):
     ran = rlcheck("explian", "gae")
     assert ran.code == 2
-    assert "there is no command 'explian'; did you mean 'explain'?" in ran.err
+    assert "there is no command 'explian'; did you mean 'explain'" in ran.err
 
 
 def test_misspelt_option(rlcheck):

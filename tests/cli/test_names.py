@@ -51,7 +51,7 @@ def test_a_check_is_explained(rlcheck):
 def test_a_contract_is_explained(rlcheck):
     out = rlcheck("explain", "double").out
     assert out.startswith("double (contract)\ntwice the argument\n")
-    assert "Checks\n  double/positive\n" in out
+    assert "Checks\n  double/positive: double/positive holds\n" in out
 
 
 def test_close_matches(rlcheck):
