@@ -7,8 +7,10 @@ from typing import Any
 from rlcheck.adapters.factory import factory_subject
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.adapters.sb3 import is_sb3_class, sb3_subject
+from rlcheck.adapters.script import script_subject
 from rlcheck.contracts import Options
 from rlcheck.errors import BindingError
+from rlcheck.subjects import ScriptCommand
 
 
 def bind_agent(raw: Any, options: Options, script: str = "") -> AgentSubject:
@@ -24,6 +26,8 @@ def bind_agent(raw: Any, options: Options, script: str = "") -> AgentSubject:
         BindingError: it is none of these, or lacks what an agent needs.
         SubjectError: it raises when it is built on a tiny environment.
     """
+    if script or isinstance(raw, ScriptCommand):
+        return script_subject(script or raw.template, options)
     if is_sb3_class(raw):
         return sb3_subject(raw, options)
     if (callable(raw) and not hasattr(raw, "learn")) or isinstance(raw, type):
