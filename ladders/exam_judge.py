@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ladders.behaviour import no_exploration, train_eval_mismatch
 from ladders.exam import Exam, delay_unit, design
 from ladders.exam_report import failed_outcome, named_questions, undecided_message
 from ladders.exam_trial import exam_gamma
@@ -51,7 +52,11 @@ def judge_exam(trials: Trials, context: Context) -> Outcome | More:
         return _level(_first_steps(trials[0][1], exam), 0, context)
     levels = _by_level(exam, trials[1:], context)
     steps = max(levels)
-    verdict = _passed(exam, levels[steps]) or _failed(exam, levels, context)
+    verdict = (
+        _passed(exam, levels[steps])
+        or _misbehaved(exam, trials[1:], levels, context)
+        or _failed(exam, levels, context)
+    )
     if verdict is not None:
         return verdict
     if _may_go_on(trials, len(levels), context):
@@ -117,6 +122,21 @@ def _passed(exam: Exam, sheets: list[Sheet]) -> Outcome | None:
     count, steps = int(graded.all(axis=0).sum()), sheets[0].steps
     message = f"all {count} questions answered right by {len(sheets)} seeds within {steps:,} steps"
     return Outcome(Status.PASSED, message, {"steps": steps, "questions": count})
+
+
+def _misbehaved(
+    exam: Exam, trials: Trials, levels: dict[int, list[Sheet]], context: Context
+) -> Outcome | None:
+    """What the recorded actions show, over the last two levels."""
+    if len(levels) < 2:
+        return None
+    recent = sorted(levels)[-2:]
+    seen = [evidence for trial, evidence in trials if trial.steps in recent]
+    if "predict" in context.facts.get("capabilities", ()):
+        found = train_eval_mismatch(exam, seen)
+        if found is not None:
+            return found
+    return no_exploration(exam, seen)
 
 
 def _failed(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Outcome | None:

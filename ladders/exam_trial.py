@@ -56,10 +56,10 @@ def read_answers(
     n_states, n_actions = exam.mdp.rewards.shape
     records = recording.records()
     late = action_counts(records, n_states, n_actions, 0.8, 1.0)
-    early = action_counts(records, n_states, n_actions, 0.0, 0.2)
+    counts = action_counts(records, n_states, n_actions, 0.0, 1.0)
     evidence: dict[str, Any] = {
         "late": late.tolist(),
-        "early": early.tolist(),
+        "counts": counts.tolist(),
         "steps": sum(len(record["states"]) for record in records),
         "executed": majority(late[exam.decisions]).tolist(),
     }

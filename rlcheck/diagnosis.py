@@ -84,14 +84,23 @@ def _current(name: str, catalogue: Mapping[str, Fault]) -> str:
 
 
 def _proof(name: str, failed: Sequence[Result], catalogue: Mapping[str, Fault]) -> tuple[str, ...]:
-    """First lines of the results that point at the fault, strongest first."""
+    """What the results that point at the fault show, strongest first.
+
+    A check that can do the arithmetic puts it into `evidence["proof"]`: fault -> lines; of the others
+    the first line of the message stands.
+    """
     pointing = [
-        (weight, f"{result.check}: {result.message.splitlines()[0] if result.message else ''}")
+        (weight, result.evidence.get("proof", {}).get(suspect) or [_headline(result)])
         for result in failed
         for suspect, weight in result.suspects.items()
         if _current(suspect, catalogue) == name and weight > 0
     ]
-    return tuple(line for _, line in sorted(pointing, key=lambda item: -item[0]))
+    ranked = sorted(pointing, key=lambda item: -item[0])
+    return tuple(line for _, lines in ranked for line in lines)
+
+
+def _headline(result: Result) -> str:
+    return f"{result.check}: {result.message.splitlines()[0] if result.message else ''}"
 
 
 def _diagnosis(

@@ -1,0 +1,144 @@
+"""The contract `agent`: the ladder, from one update to CartPole, over anything that can learn."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from ladders import (
+    classics,
+    first_rungs,
+    interface_checks,
+    option_checks,
+    parallel_check,
+    seed_checks,
+    target_checks,
+)
+from ladders.exam_judge import judge_exam
+from ladders.exam_trial import take_exam
+from ladders.faults import FAULTS
+from ladders.semantics import FAULTY
+from ladders.tasks import one_step_mdp, tabular_task
+from rlcheck.adapters.agents import bind_agent
+from rlcheck.adapters.protocol import AgentHandle, AgentSubject
+from rlcheck.adapters.rng import preserved_rng
+from rlcheck.contracts import Bound, Contract, Options
+from rlcheck.records import Check
+
+CAPABILITIES = (
+    "predict",
+    "values",
+    "q_values",
+    "action_probabilities",
+    "fit_transition",
+    "parameters",
+    "save",
+    "stored_actions",
+)
+
+EXAM = Check(
+    name="agent/exam",
+    title="Trained in the exam, the agent answers every question as exact dynamic programming does.",
+    explanation=(
+        "The exam is one environment whose reset draws one of two dozen tiny questions, such as "
+        "'1.5 now, or 1.74 after three empty steps'. The optimal answers are known exactly, and so are "
+        "the answers that every fault of the catalogue leads to: the sheet names the mistake. Answers "
+        "that a correct but unfinished learner would give are never called a fault; the budget is "
+        "doubled instead, and then the check says inconclusive."
+    ),
+    trial=take_exam,
+    judge=judge_exam,
+    requires=("agent/one-update",),
+    stochastic=True,
+    catches=tuple(
+        dict.fromkeys(semantics.__name__.replace("_", "-") for semantics in FAULTY)
+    )
+    + ("ratio-inverted", "does-not-learn", "train-eval-mismatch", "no-exploration"),
+    references=("https://arxiv.org/abs/1712.00378", "https://arxiv.org/abs/1908.03568"),
+)
+
+
+def bind(raw: Any, options: Options) -> Bound:
+    """Bind a factory, a class, a training function, a model or a script as an agent."""
+    with preserved_rng():
+        subject = bind_agent(raw, options)
+        facts = _facts(subject)
+    return Bound(subject=subject, facts=facts, notes=tuple(subject.notes))
+
+
+def _facts(subject: AgentSubject) -> dict[str, Any]:
+    """What judges need to know about a subject without importing it."""
+    forms = subject.action_forms or ("discrete",)
+    actions = "discrete" if "discrete" in forms else "continuous"
+    facts: dict[str, Any] = {
+        "framework": subject.framework,
+        "accepts_gamma": subject.accepts_gamma,
+        "accepts_seed": subject.accepts_seed,
+        "accepts_n_envs": subject.accepts_n_envs,
+        "gamma": subject.gamma,
+        "options": dict(subject.options),
+        "action_forms": list(forms),
+        "actions": actions,
+        "capabilities": [],
+    }
+    if subject.isolated:
+        return facts
+    task, _ = tabular_task(
+        one_step_mdp(), "ladders:OneStep-v0", gamma=0.9, seed=0, action=actions
+    )
+    agent = subject.make(task, seed=0, gamma=0.9 if subject.accepts_gamma else None)
+    facts["capabilities"] = [name for name in CAPABILITIES if getattr(agent, name) is not None]
+    facts["on_policy"] = hasattr(agent.native, "rollout_buffer")
+    facts["entropy_in_value"] = _entropy_in_value(agent, subject, actions)
+    return facts
+
+
+def _entropy_in_value(agent: AgentHandle, subject: AgentSubject, actions: str) -> bool:
+    """Whether the agent may add an entropy bonus to its values (SAC and its kin).
+
+    Known by the temperature that such an agent holds or names. An actor-critic with a bonus in the
+    loss alone (PPO's `ent_coef`) does not change its values.
+    """
+    held = any(hasattr(agent.native, name) for name in ("log_ent_coef", "log_alpha", "target_entropy"))
+    named = any(name in subject.options for name in ("alpha", "temperature", "target_entropy"))
+    return held or (named and actions == "continuous")
+
+
+def recognises(raw: Any) -> bool:
+    """Whether an object looks like an agent: a product's class, or a factory that takes an env."""
+    if inspect.isclass(raw):
+        return hasattr(raw, "learn") or hasattr(raw, "predict")
+    if not callable(raw):
+        return hasattr(raw, "learn") and hasattr(raw, "predict")
+    try:
+        parameters = inspect.signature(raw).parameters
+    except (TypeError, ValueError):
+        return False
+    return any(name in parameters for name in ("env", "make_env", "envs"))
+
+
+CONTRACT = Contract(
+    name="agent",
+    title="Anything that can learn in a Gymnasium environment.",
+    explanation=(
+        "A factory make_agent(env, *, seed, gamma) or a class, whose product has "
+        "learn(total_timesteps) and predict(observation, deterministic=True); a function "
+        "train(env, *, total_timesteps, seed, gamma) that returns an acting function; a "
+        "Stable-Baselines3 class or saved model; or a training script (--script). Optional methods "
+        "unlock sharper checks: values, q_values, action_probabilities, fit_transition, save, load."
+    ),
+    checks=(
+        *first_rungs.CHECKS,
+        seed_checks.SEEDS,
+        *interface_checks.CHECKS,
+        option_checks.OPTIONS,
+        option_checks.ENTROPY,
+        target_checks.TARGET,
+        EXAM,
+        parallel_check.PARALLEL,
+        *classics.CHECKS,
+    ),
+    faults=FAULTS,
+    bind=bind,
+    recognises=recognises,
+)

@@ -1,0 +1,179 @@
+"""What an agent says must not depend on how it is asked: one by one or in a batch, saved or not."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+import numpy as np
+
+from ladders.env import chosen_actions, encode_states
+from ladders.training import ONE_STEP, Trained, executed, outputs, train
+from rlcheck.adapters.protocol import AgentSubject
+from rlcheck.adapters.rng import preserved_rng
+from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
+
+STEPS = 600
+FAR = 1e-4
+
+
+def _no(capability: str, reason: str):
+    def applies(facts: Evidence, settings: Settings) -> str | None:
+        return None if capability in facts.get("capabilities", ()) else reason
+
+    return applies
+
+
+# --- one by one, or in a batch --------------------------------------------------------------------
+
+
+def ask_both_ways(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
+    """Greedy actions for every state, in one batch and one at a time."""
+    trained = train(subject, context, seed=trial.seed, steps=STEPS)
+    agent, observations = trained.agent, encode_states(trained.mdp.n_states, "one-hot")
+    assert agent.predict is not None and agent.act_one is not None
+    with preserved_rng():
+        batched = np.asarray(agent.predict(observations), dtype=float).reshape(len(observations), -1)
+        single = [np.asarray(agent.act_one(o), dtype=float).reshape(-1) for o in observations]
+        again = [np.asarray(agent.act_one(o), dtype=float).reshape(-1) for o in observations]
+    differs = np.abs(batched - np.array(single)).max(axis=1) > FAR
+    random = np.abs(np.array(again) - np.array(single)).max(axis=1) > FAR
+    return {
+        "states": len(observations),
+        "differs": int(differs.sum()),
+        "random": int(random.sum()),
+        "first": int(np.argmax(differs)) if differs.any() else None,
+    }
+
+
+def judge_batch(evidence: Evidence, context: Context) -> Outcome:
+    """Batched and single predictions agree, and greedy ones repeat."""
+    if evidence["random"]:
+        message = (
+            f"`predict(..., deterministic=True)` answers {evidence['random']} of "
+            f"{evidence['states']} observations differently when asked twice; expected one answer"
+        )
+        return Outcome(Status.FAILED, message, evidence, {"train-eval-mismatch": 0.6})
+    if evidence["differs"]:
+        message = (
+            f"{evidence['differs']} of {evidence['states']} observations get another action alone "
+            f"than in a batch (first: observation {evidence['first']}); expected the same"
+        )
+        return Outcome(Status.FAILED, message, evidence, {"batch-misaligned": 0.7})
+    return Outcome(Status.PASSED, "single and batched predictions agree", evidence)
+
+
+BATCH = Check(
+    name="agent/single-equals-batch",
+    title="An observation gets the same greedy action alone, in a batch, and when asked again.",
+    explanation=(
+        "Rows of a batch are independent. A reduction over the wrong axis, batch statistics at "
+        "evaluation, or sampling where the greedy action was asked for breaks this silently."
+    ),
+    trial=ask_both_ways,
+    judge=one_trial(judge_batch),
+    applies=_no("predict", "the subject has no predict"),
+    requires=("agent/one-update",),
+    catches=("batch-misaligned", "train-eval-mismatch"),
+)
+
+
+# --- save and load --------------------------------------------------------------------------------
+
+
+def save_and_load(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
+    """Everything that the agent shows before it is saved and after it is loaded."""
+    trained = train(subject, context, seed=trial.seed, steps=STEPS)
+    assert trained.agent.save is not None and trained.agent.load is not None
+    before = outputs(trained)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "agent")
+        trained.agent.save(path)
+        loaded = trained.agent.load(path)
+    after = outputs(Trained(loaded, trained.recording, trained.mdp, trained.continuous))
+    shown = sorted(before.keys() & after.keys() - {"executed"})
+    lost = [
+        name
+        for name in shown
+        if before[name].shape != after[name].shape
+        or not np.allclose(before[name], after[name], atol=1e-6, equal_nan=True)
+    ]
+    return {"compared": len(shown), "lost": lost}
+
+
+def judge_save(evidence: Evidence, context: Context) -> Outcome:
+    """Nothing is lost."""
+    if evidence["lost"]:
+        names = ", ".join(evidence["lost"][:4])
+        message = f"after save and load these differ: {names}; expected the agent as it was saved"
+        return Outcome(Status.FAILED, message, evidence, {"save-load-lossy": 0.95})
+    return Outcome(Status.PASSED, f"{evidence['compared']} outputs survive save and load", evidence)
+
+
+SAVE = Check(
+    name="agent/save-load-keeps-everything",
+    title="A saved and loaded agent answers as the one that was saved.",
+    explanation=(
+        "Weights, normalisation statistics and target networks all belong to an agent. What a "
+        "checkpoint leaves out is noticed only when a loaded agent performs worse."
+    ),
+    trial=save_and_load,
+    judge=one_trial(judge_save),
+    applies=_no("save", "the subject has no save and load"),
+    requires=("agent/one-update",),
+    catches=("save-load-lossy",),
+)
+
+
+# --- the stored action is the executed one --------------------------------------------------------
+
+
+def compare_stored(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
+    """Actions in the agent's own buffer against those that the environment executed."""
+    trained = train(subject, context, seed=trial.seed, steps=STEPS)
+    assert trained.agent.stored_actions is not None
+    stored = np.asarray(trained.agent.stored_actions()).reshape(-1)
+    did = executed(trained.recording)[:, 1]
+    length = min(len(stored), len(did))
+    differs = stored[-length:] != did[-length:] if length else np.zeros(0, dtype=bool)
+    return {"compared": length, "differs": int(differs.sum())}
+
+
+def judge_stored(evidence: Evidence, context: Context) -> Outcome:
+    """The buffer holds what was done."""
+    if not evidence["compared"]:
+        return Outcome(Status.SKIPPED, "the agent's buffer was empty after training", evidence)
+    if evidence["differs"]:
+        message = (
+            f"{evidence['differs']} of {evidence['compared']} stored actions are not the ones that "
+            "the environment executed; expected every one to be"
+        )
+        suspects = {"action-not-executed": 0.7, "action-permuted": 0.25}
+        if evidence["differs"] == evidence["compared"]:
+            suspects = {"action-permuted": 0.7, "action-not-executed": 0.25}
+        return Outcome(Status.FAILED, message, evidence, suspects)
+    return Outcome(Status.PASSED, f"{evidence['compared']} stored actions were executed", evidence)
+
+
+def _cannot_compare(facts: Evidence, settings: Settings) -> str | None:
+    if facts.get("actions") == "continuous":
+        return "continuous actions may be clipped on their way, which is no fault"
+    return _no("stored_actions", "the subject does not show its buffer")(facts, settings)
+
+
+STORED = Check(
+    name="agent/stored-action-is-executed",
+    title="The action that is stored for learning is the one that the environment executed.",
+    explanation=(
+        "An update credits the stored action with the reward of the executed one. Exploration noise "
+        "or a wrapper added after the action was stored makes the two differ."
+    ),
+    trial=compare_stored,
+    judge=one_trial(judge_stored),
+    applies=_cannot_compare,
+    requires=("agent/one-update",),
+    catches=("action-not-executed", "action-permuted"),
+)
+
+CHECKS = (BATCH, SAVE, STORED)
+__all__ = ["CHECKS", "ONE_STEP"]

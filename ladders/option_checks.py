@@ -1,0 +1,248 @@
+"""Options: every hyper-parameter that the subject names must change something, in the right direction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ladders.training import outputs, same, train
+from rlcheck.adapters.protocol import AgentSubject
+from rlcheck.records import (
+    Budget,
+    Check,
+    Context,
+    Evidence,
+    Outcome,
+    Settings,
+    Status,
+    Trial,
+    one_trial,
+)
+
+BINDING: Mapping[str, tuple[float, float]] = {
+    "clip_range": (1e-3, 10.0),
+    "max_grad_norm": (1e-3, 1e9),
+    "ent_coef": (0.0, 1.0),
+    "gae_lambda": (0.0, 1.0),
+    "learning_rate": (1e-5, 1e-2),
+    "gamma": (0.5, 0.99),
+}
+"""Option -> two values so far apart that a training with several epochs must tell them apart."""
+
+ALIASES = {
+    "clip_range": ("clip_range", "clip_eps", "clip_epsilon", "clip_coef", "clip"),
+    "max_grad_norm": ("max_grad_norm", "grad_clip", "max_gradient_norm"),
+    "ent_coef": ("ent_coef", "entropy_coef", "entropy_coefficient", "entropy_weight"),
+    "gae_lambda": ("gae_lambda", "lam", "lambda_"),
+    "learning_rate": ("learning_rate", "lr"),
+    "gamma": ("gamma",),
+}
+
+FAULTS = {
+    "clip_range": {"clip-missing": 0.5, "old-log-prob-recomputed": 0.3, "option-ignored": 0.15},
+    "gamma": {"discount-hard-coded": 0.6, "discount-ignored": 0.35},
+    "ent_coef": {"option-ignored": 0.95},
+}
+
+SMALL_ROLLOUT = {"n_steps": 64, "batch_size": 32, "learning_starts": 32}
+"""Where these options are named they are made small, so that two rollouts are over in a moment."""
+
+
+def known_options(facts: Evidence) -> dict[str, str]:
+    """Standard name -> the subject's own name, of the options that this check can vary."""
+    named = facts.get("options", {})
+    found = {}
+    for option, aliases in ALIASES.items():
+        for alias in aliases:
+            if alias in named and isinstance(named[alias], int | float) and named[alias] is not True:
+                found[option] = alias
+                break
+    if facts.get("accepts_gamma"):
+        found["gamma"] = "gamma"
+    return found
+
+
+def small_rollout(facts: Evidence) -> dict[str, Any]:
+    """Settings that shorten a rollout, as far as the subject names them."""
+    named = facts.get("options", {})
+    return {
+        name: min(value, named[name]) if isinstance(named[name], int) else value
+        for name, value in SMALL_ROLLOUT.items()
+        if name in named
+    }
+
+
+def _steps(facts: Evidence) -> int:
+    """Enough for at least two rollouts, where their length is known; else for most."""
+    small = small_rollout(facts)
+    return 4 * small["n_steps"] if "n_steps" in small else 2_048 if not small else 512
+
+
+def vary_options(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
+    """Train with two far apart values of every known option; which pairs came out identical?"""
+    options = known_options(context.facts)
+    base, steps = small_rollout(context.facts), _steps(context.facts)
+    identical, raised = [], {}
+    reference = outputs(train(subject, context, seed=trial.seed, steps=steps, options=base))
+    again = outputs(train(subject, context, seed=trial.seed, steps=steps, options=base))
+    untrained = outputs(train(subject, context, seed=trial.seed, steps=1, options=base))
+    for position, (option, name) in enumerate(options.items()):
+        context.progress(position / len(options), f"varying {name}")
+        try:
+            shown = [_with(subject, context, trial, base, steps, name, v) for v in BINDING[option]]
+        except Exception as error:
+            # A subject may refuse an extreme value; that is its right, and says nothing.
+            raised[name] = f"{type(error).__name__}: {error}"[:200]
+            continue
+        if same(*shown):
+            identical.append(option)
+    return {
+        "options": options,
+        "identical": identical,
+        "refused": raised,
+        "repeatable": same(reference, again),
+        "learned": not same(reference, untrained),
+        "steps": steps,
+    }
+
+
+def _with(
+    subject: AgentSubject,
+    context: Context,
+    trial: Trial,
+    base: Mapping[str, Any],
+    steps: int,
+    name: str,
+    value: float,
+) -> dict[str, np.ndarray]:
+    gamma = value if name == "gamma" else None
+    varied = dict(base) if name == "gamma" else {**base, name: value}
+    return outputs(
+        train(subject, context, seed=trial.seed, steps=steps, gamma=gamma, options=varied)
+    )
+
+
+def judge_options(evidence: Evidence, context: Context) -> Outcome:
+    """An option whose two values give bitwise the same training is not used."""
+    if not evidence["repeatable"]:
+        message = "trainings with one seed differ, so an option that changes nothing cannot be told"
+        return Outcome(Status.SKIPPED, message, evidence)
+    tried = [name for name in evidence["options"] if name not in evidence["refused"]]
+    if not evidence["learned"] or not tried or len(evidence["identical"]) == len(tried) > 1:
+        message = f"nothing was trained within {evidence['steps']} steps, so no option could bind"
+        return Outcome(Status.SKIPPED, message, evidence)
+    if not evidence["identical"]:
+        return Outcome(Status.PASSED, f"{', '.join(tried)} each change the training", evidence)
+    suspects: dict[str, float] = {}
+    for option in evidence["identical"]:
+        share = FAULTS.get(option, {"option-ignored": 0.95})
+        for fault, weight in share.items():
+            suspects[fault] = max(suspects.get(fault, 0.0), weight / len(evidence["identical"]))
+    lines = [
+        f"{evidence['options'][option]} = {BINDING[option][0]:g} and {BINDING[option][1]:g} give "
+        "bitwise the same agent; expected different ones"
+        for option in evidence["identical"]
+    ]
+    proof = dict.fromkeys(suspects, lines)
+    return Outcome(Status.FAILED, "\n".join(lines), {**evidence, "proof": proof}, suspects)
+
+
+def _no_options(facts: Evidence, settings: Settings) -> str | None:
+    return None if known_options(facts) else "the subject names no option that this check can vary"
+
+
+OPTIONS = Check(
+    name="agent/options-take-effect",
+    title="Every hyper-parameter that the subject names changes the training.",
+    explanation=(
+        "An option that is accepted and never read is one of the largest classes of silent bugs. The "
+        "check trains with two values so far apart that both must bind (a clip range of 0.001 and of "
+        "10 over several epochs) and compares every parameter bit for bit."
+    ),
+    trial=vary_options,
+    judge=one_trial(judge_options),
+    applies=_no_options,
+    requires=("agent/one-update",),
+    catches=("option-ignored", "clip-missing", "old-log-prob-recomputed", "discount-hard-coded"),
+)
+
+
+# --- direction of the entropy bonus ---------------------------------------------------------------
+
+ENTROPY_STEPS = 3_000
+
+
+def _no_entropy(facts: Evidence, settings: Settings) -> str | None:
+    known = "ent_coef" in known_options(facts)
+    return None if known else "the subject names no entropy coefficient"
+
+
+def weigh_entropy(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
+    """Train without and with a large entropy bonus; how evenly does each act at the end?"""
+    name = known_options(context.facts)["ent_coef"]
+    base = small_rollout(context.facts)
+    entropies = []
+    for value in (0.0, 1.0):
+        trained = train(
+            subject,
+            context,
+            seed=trial.seed,
+            steps=ENTROPY_STEPS,
+            options={**base, name: value},
+        )
+        actions = executed_late(trained.recording.records())
+        entropies.append(mean_entropy(actions))
+    return {"without": entropies[0], "with": entropies[1], "option": name}
+
+
+def executed_late(records: list[dict[str, np.ndarray]]) -> dict[int, list[int]]:
+    """State -> actions executed there in the second half of training."""
+    found: dict[int, list[int]] = {}
+    for record in records:
+        half = len(record["states"]) // 2
+        for state, action in zip(record["states"][half:], record["actions"][half:], strict=True):
+            found.setdefault(int(state), []).append(int(action))
+    return found
+
+
+def mean_entropy(actions: Mapping[int, list[int]], at_least: int = 10) -> float:
+    """Mean over often visited states of H(action) / log 2, from frequencies."""
+    entropies = []
+    for taken in actions.values():
+        if len(taken) >= at_least:
+            p = np.clip(np.mean(taken), 1e-9, 1 - 1e-9)
+            entropies.append(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)))
+    return float(np.mean(entropies)) if entropies else float("nan")
+
+
+def judge_entropy(evidence: Evidence, context: Context) -> Outcome:
+    """A large bonus must not make the policy more certain."""
+    without, with_bonus = evidence["without"], evidence["with"]
+    summary = (
+        f"normalised entropy of the executed actions: {without:.2f} with {evidence['option']} = 0, "
+        f"{with_bonus:.2f} with {evidence['option']} = 1"
+    )
+    if with_bonus < 0.5 and with_bonus < without - 0.1:
+        message = f"the entropy bonus makes the policy more certain; expected less. {summary}"
+        return Outcome(Status.FAILED, message, evidence, {"entropy-sign-flipped": 0.9})
+    if with_bonus > 0.75 or with_bonus > without:
+        return Outcome(Status.PASSED, summary, evidence)
+    return Outcome(Status.INCONCLUSIVE, summary, evidence)
+
+
+ENTROPY = Check(
+    name="agent/entropy-bonus-raises-entropy",
+    title="A large entropy coefficient makes the policy act more evenly.",
+    explanation=(
+        "The loss subtracts ent_coef * H(pi), so a coefficient of the order of the rewards keeps the "
+        "policy near uniform. With the sign flipped it collapses instead (Williams & Peng 1991)."
+    ),
+    trial=weigh_entropy,
+    judge=one_trial(judge_entropy),
+    applies=_no_entropy,
+    requires=("agent/one-update",),
+    catches=("entropy-sign-flipped",),
+    budget=Budget.QUICK,
+)

@@ -1,0 +1,98 @@
+"""Target networks: a lagged copy follows its schedule, and is a copy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ladders.training import EXAM, train
+from rlcheck.adapters.protocol import AgentSubject
+from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
+
+INTERVALS = ("target_update_interval", "target_network_frequency", "target_update_freq")
+RATES = ("tau", "polyak")
+STEPS = 1_500
+
+
+def _lagged(parameters: dict[str, np.ndarray]) -> dict[str, str]:
+    """Target tensor -> the online tensor of the same name without "target"."""
+    pairs = {}
+    for name in parameters:
+        if "target" not in name:
+            continue
+        for online in (
+            name.replace("_target", ""),
+            name.replace("target_", ""),
+            name.replace("target", "online"),
+        ):
+            if online != name and online in parameters:
+                pairs[name] = online
+                break
+    return pairs
+
+
+def follow_target(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
+    """Compare target and online tensors after a training, with a schedule that is known."""
+    named = context.facts.get("options", {})
+    interval = next((name for name in INTERVALS if name in named), None)
+    options: dict[str, object] = {"learning_starts": 64} if "learning_starts" in named else {}
+    if interval is not None:
+        options[interval] = 500
+    # 1,501 steps end just after an update at 1,500 (hard copies), so one copy must have happened.
+    start = train(subject, context, env_id=EXAM, seed=trial.seed, steps=1, options=options)
+    trained = train(subject, context, env_id=EXAM, seed=trial.seed, steps=STEPS + 130, options=options)
+    assert start.agent.parameters is not None and trained.agent.parameters is not None
+    before, after = dict(start.agent.parameters()), dict(trained.agent.parameters())
+    pairs = _lagged(after)
+    return {
+        "pairs": len(pairs),
+        "interval": interval,
+        "online_moved": sum(not np.array_equal(before[o], after[o]) for o in pairs.values()),
+        "target_moved": sum(not np.array_equal(before[t], after[t]) for t in pairs),
+        "equal": sum(np.array_equal(after[t], after[o]) for t, o in pairs.items()),
+    }
+
+
+def judge_target(evidence: Evidence, context: Context) -> Outcome:
+    """Moves at all where the schedule says so; lags behind where it says so."""
+    pairs = evidence["pairs"]
+    if not pairs:
+        return Outcome(Status.SKIPPED, "no tensor of the agent is named as a target", evidence)
+    if not evidence["online_moved"]:
+        return Outcome(Status.SKIPPED, "the online network did not move either", evidence)
+    named = context.facts.get("options", {})
+    rate = next((named[name] for name in RATES if name in named), None)
+    soft = isinstance(rate, int | float) and 0 < rate < 1
+    if not evidence["target_moved"] and (evidence["interval"] or soft):
+        message = (
+            f"the target network did not change within {STEPS:,} steps; expected "
+            + ("copies every 500 steps" if evidence["interval"] else f"an average with tau={rate}")
+        )
+        return Outcome(Status.FAILED, message, evidence, {"target-never-updated": 0.95})
+    if evidence["equal"] == pairs and (evidence["interval"] or soft):
+        message = (
+            "the target network equals the online network in every tensor between two updates; "
+            "expected a lagged copy"
+        )
+        return Outcome(Status.FAILED, message, evidence, {"target-is-online": 0.95})
+    return Outcome(Status.PASSED, f"{pairs} target tensors lag behind and follow", evidence)
+
+
+def _no_parameters(facts: Evidence, settings: Settings) -> str | None:
+    known = "parameters" in facts.get("capabilities", ())
+    return None if known else "the subject does not show its parameters"
+
+
+TARGET = Check(
+    name="agent/target-network-follows",
+    title="The target network is a lagged copy that follows its schedule.",
+    explanation=(
+        "Bootstrapping from a frozen copy steadies Q-learning (Mnih et al. 2015). A copy that is never "
+        "refreshed teaches one step of look-ahead for ever; one that shares storage with the online "
+        "network is no copy."
+    ),
+    trial=follow_target,
+    judge=one_trial(judge_target),
+    applies=_no_parameters,
+    requires=("agent/one-update",),
+    catches=("target-never-updated", "target-is-online"),
+)

@@ -1,0 +1,106 @@
+"""One short training in a tabular task, and everything that can be observed about its result.
+
+The small checks of the ladder compare such observations: of two seeds, of two values of an option, of
+an agent before and after it was saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ladders.env import encode_states
+from ladders.exam import design
+from ladders.exam_trial import exam_gamma
+from ladders.mdp import MDP
+from ladders.tasks import Recording, one_step_mdp, tabular_task
+from rlcheck.adapters.protocol import AgentHandle, AgentSubject
+from rlcheck.adapters.rng import preserved_rng
+from rlcheck.records import Context
+
+EXAM, ONE_STEP = "ladders:Exam-v0", "ladders:OneStep-v0"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An agent after one `learn`, and what its environments recorded."""
+
+    agent: AgentHandle
+    recording: Recording
+    mdp: MDP
+    continuous: bool
+
+
+def train(
+    subject: AgentSubject,
+    context: Context,
+    *,
+    env_id: str = EXAM,
+    seed: int,
+    steps: int,
+    env_seed: int | None = None,
+    gamma: float | None = None,
+    options: Mapping[str, Any] | None = None,
+    n_envs: int | None = None,
+) -> Trained:
+    """Build an agent and let it learn `steps` steps in a tabular task."""
+    given = exam_gamma(context.facts, context.settings)
+    mdp = design(given).mdp if env_id == EXAM else one_step_mdp()
+    continuous = context.facts.get("actions") == "continuous"
+    task, recording = tabular_task(
+        mdp,
+        env_id,
+        gamma=given,
+        seed=seed if env_seed is None else env_seed,
+        action="continuous" if continuous else "discrete",
+        folder=context.scratch if subject.isolated else "",
+    )
+    agent = subject.make(
+        task,
+        seed=seed,
+        gamma=(given if gamma is None else gamma) if subject.accepts_gamma else None,
+        options=options,
+        n_envs=n_envs,
+    )
+    agent.learn(steps)
+    return Trained(agent, recording, mdp, continuous)
+
+
+def outputs(trained: Trained) -> dict[str, np.ndarray]:
+    """Every number that the trained agent shows: parameters, answers, values, what it did.
+
+    Two trainings are the same only if all of these are.
+    """
+    observations = encode_states(trained.mdp.n_states, "one-hot")
+    agent = trained.agent
+    shown: dict[str, np.ndarray] = {}
+    with preserved_rng():
+        for name in ("predict", "values", "q_values", "action_probabilities"):
+            look = getattr(agent, name)
+            if look is not None:
+                shown[name] = np.asarray(look(observations), dtype=float)
+        if agent.parameters is not None:
+            for name, tensor in agent.parameters().items():
+                shown[f"parameter {name}"] = np.array(tensor, dtype=float)
+    shown["executed"] = executed(trained.recording)
+    return shown
+
+
+def executed(recording: Recording) -> np.ndarray:
+    """[steps, 2] states and executed actions of all environments, one after another."""
+    records = recording.records()
+    if not records:
+        return np.zeros((0, 2), dtype=np.int64)
+    columns = [np.stack([record["states"], record["actions"]], axis=1) for record in records]
+    return np.concatenate(columns)
+
+
+def same(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> bool:
+    """Whether two trainings showed bit for bit the same."""
+    return first.keys() == second.keys() and all(
+        first[name].shape == second[name].shape and np.array_equal(first[name], second[name])
+        for name in first
+    )
