@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import sys
 from collections.abc import Iterator
@@ -139,6 +141,17 @@ def target_of(raw: Any, name: str) -> str:
         )
     file = getattr(module, "__file__", None)
     return f"{file if module.__name__ == '__main__' and file else module.__name__}:{dotted}"
+
+
+def source_digest(raw: Any) -> str:
+    """Hash of the file that defines `raw`, "" where no file does."""
+    try:
+        file = inspect.getsourcefile(raw)
+    except TypeError:  # neither function nor class: an id, a path, a command
+        return ""
+    if file is None or not Path(file).is_file():
+        return ""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
 
 
 def public_names_of_file(path: Path) -> list[str]:

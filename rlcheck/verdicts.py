@@ -21,6 +21,9 @@ INTERNAL_ERROR = "internal_error"
 FAILING = frozenset({Status.FAILED, Status.ERROR, Status.XPASSED})
 """Statuses that make a run fail."""
 
+REPLAYABLE = frozenset({Status.FAILED, Status.ERROR, Status.INCONCLUSIVE, Status.XFAILED})
+"""Statuses of results that `rlcheck replay` can ask for again."""
+
 
 def subject_verdict(results: Iterable[Result]) -> Verdict:
     """What a subject's results come to; the worst one counts, and only `passed` is a pass."""

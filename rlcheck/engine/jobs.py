@@ -58,6 +58,8 @@ class BindReply:
     facts: Evidence
     dialect: Mapping[str, Any]
     notes: tuple[str, ...]
+    source: str = ""
+    """Digest of the file that defines the subject: after an edit, finished work does not count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,19 @@ from fnmatch import fnmatchcase
 
 from rlcheck.contracts import Contract
 from rlcheck.engine.jobs import BindReply
+from rlcheck.engine.journal import Question
 from rlcheck.errors import UsageError
-from rlcheck.records import Check, Context, Evidence, Result, Settings, Status, Trial
+from rlcheck.records import (
+    Check,
+    Context,
+    Evidence,
+    Result,
+    Settings,
+    Status,
+    SubjectReport,
+    Trial,
+)
+from rlcheck.subjects import SubjectSpec
 from rlcheck.suggest import did_you_mean
 
 _BLOCKING = {Status.FAILED, Status.ERROR, Status.BLOCKED, Status.XFAILED}
@@ -21,6 +32,7 @@ class CheckRun:
 
     Args:
         check: the check.
+        question: which check of which subject under which settings.
         context: what its judge is told.
         requested: every trial asked for so far, in order; judges see evidence in this order.
         evidence: what came back, by `Trial.key`.
@@ -31,6 +43,7 @@ class CheckRun:
     """
 
     check: Check
+    question: Question
     context: Context
     requested: list[Trial] = field(default_factory=list)
     evidence: dict[str, Evidence] = field(default_factory=dict)
@@ -44,7 +57,36 @@ class CheckRun:
         return [(trial, self.evidence[trial.key]) for trial in self.requested]
 
 
+@dataclass(slots=True)
+class SubjectRun:
+    """One subject while its checks are under way.
+
+    Args:
+        index: position in the run.
+        spec: how it was handed over.
+        contract: what it claims to be.
+        bound: what binding told about it.
+        checks: the selected checks, in the contract's order.
+        skipped: names of those that will not run -> the reason.
+        report: set when all its checks are done.
+    """
+
+    index: int
+    spec: SubjectSpec
+    contract: Contract
+    bound: BindReply
+    checks: list[CheckRun]
+    skipped: dict[str, str]
+    report: SubjectReport | None = None
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """Results of the checks that are done, in the contract's order."""
+        return tuple(check.result for check in self.checks if check.result is not None)
+
+
 def plan_checks(
+    spec: SubjectSpec,
     contract: Contract,
     bound: BindReply,
     settings: Settings,
@@ -67,7 +109,10 @@ def plan_checks(
             reasons[check.name] = reason
     drawing = sum(check.stochastic and check.name not in reasons for check in chosen)
     share = replace(settings, alpha=settings.alpha / max(drawing, 1))
-    return [CheckRun(check, Context(share, bound.facts)) for check in chosen], reasons
+    questions = [Question(spec, contract.name, c.name, share, bound.source) for c in chosen]
+    context = Context(share, bound.facts)
+    runs = [CheckRun(c, question, context) for c, question in zip(chosen, questions, strict=True)]
+    return runs, reasons
 
 
 def is_selected(name: str, select: Sequence[str], ignore: Sequence[str]) -> bool:

@@ -2,91 +2,60 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shlex
-from dataclasses import asdict
-from typing import Any
+import traceback
 
 from rlcheck.engine import trace
 from rlcheck.engine.jobs import JobFailure
+from rlcheck.engine.journal import Question
 from rlcheck.engine.jsonable import jsonable
 from rlcheck.engine.plan import CheckRun, expected_failure
 from rlcheck.records import Outcome, Result, Status
-from rlcheck.subjects import SubjectSpec
 from rlcheck.verdicts import INTERNAL_ERROR
 
-REPLAYABLE = {Status.FAILED, Status.ERROR, Status.INCONCLUSIVE, Status.XFAILED}
+_TRACE_LINES = 20
 
 
-def from_outcome(spec: SubjectSpec, contract: str, run: CheckRun, outcome: Outcome) -> Result:
+def from_outcome(run: CheckRun, outcome: Outcome) -> Result:
     """The result of a check whose judge has spoken."""
     status, message = outcome.status, outcome.message
-    reason = expected_failure(run.check.name, spec.expected_failures.items())
+    reason = expected_failure(run.check.name, run.question.spec.expected_failures.items())
     if reason is not None and status is Status.FAILED:
         status, message = Status.XFAILED, f"expected to fail ({reason}): {message}"
     elif reason is not None and status is Status.PASSED:
         status = Status.XPASSED
         message = f"passed, but is expected to fail ({reason}); take it off the expected failures"
-    return _result(spec, contract, run, status, message, outcome)
+    return _result(run, status, message, outcome)
 
 
-def from_failure(spec: SubjectSpec, contract: str, run: CheckRun, failure: JobFailure) -> Result:
+def from_failure(run: CheckRun, failure: JobFailure) -> Result:
     """The result of a check in one of whose trials the subject raised, hung or died."""
     reason, _, details = failure.message.partition("\n")
     evidence = {"failure": str(failure.kind), "reason": reason, "details": details.splitlines()}
     outcome = Outcome(Status.ERROR, failure.message, evidence)
-    return _result(spec, contract, run, Status.ERROR, failure.message, outcome)
+    return _result(run, Status.ERROR, failure.message, outcome)
 
 
-def from_judge_error(spec: SubjectSpec, contract: str, run: CheckRun, error: Exception) -> Result:
+def from_judge_error(run: CheckRun, error: Exception) -> Result:
     """The result of a check whose own judge raised: a bug of the check, not of the subject."""
     message = (
-        f"the check itself is broken, not {spec.name}: its judge raised {trace.sentence(error)}; "
-        f"please report it to the authors of the contract {contract!r}"
+        f"the check itself is broken, not {run.question.spec.name}: its judge raised "
+        f"{trace.sentence(error)}; please report it to the authors of the contract "
+        f"{run.question.contract!r}"
     )
-    outcome = Outcome(Status.ERROR, message, {INTERNAL_ERROR: True, "trace": _own_trace(error)})
-    return _result(spec, contract, run, Status.ERROR, message, outcome)
+    lines = "".join(traceback.format_exception(error)).splitlines()[-_TRACE_LINES:]
+    outcome = Outcome(Status.ERROR, message, {INTERNAL_ERROR: True, "trace": lines})
+    return _result(run, Status.ERROR, message, outcome)
 
 
-def not_run(
-    spec: SubjectSpec, contract: str, run: CheckRun, status: Status, message: str
-) -> Result:
+def not_run(run: CheckRun, status: Status, reason: str) -> Result:
     """The result of a check that was skipped or blocked."""
-    return _result(spec, contract, run, status, message, Outcome(status, message))
+    return _result(run, status, reason, Outcome(status, reason))
 
 
-def spec_json(spec: SubjectSpec) -> dict[str, Any]:
-    """Everything about a subject that can be stored (all but `raw`)."""
-    return {key: value for key, value in asdict_without_raw(spec).items() if value}
-
-
-def asdict_without_raw(spec: SubjectSpec) -> dict[str, Any]:
-    """Fields of `spec` but the object itself, which is neither copied nor stored."""
-    names = [name for name in SubjectSpec.__dataclass_fields__ if name != "raw"]
-    return {name: getattr(spec, name) for name in names}
-
-
-def result_id(spec: SubjectSpec, contract: str, run: CheckRun) -> str:
-    """Short hash of subject, check and settings: the same question has the same id on every day."""
-    fields = spec_json(spec)
-    fields.pop("expected_failures", None)
-    settings = {k: v for k, v in asdict(run.context.settings).items() if k != "timeout_s"}
-    identity = [fields, contract, run.check.name, settings]
-    text = json.dumps(identity, sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
-
-
-def _result(
-    spec: SubjectSpec,
-    contract: str,
-    run: CheckRun,
-    status: Status,
-    message: str,
-    outcome: Outcome,
-) -> Result:
+def _result(run: CheckRun, status: Status, message: str, outcome: Outcome) -> Result:
     return Result(
-        id=result_id(spec, contract, run),
+        id=run.question.id,
         check=run.check.name,
         status=status,
         message=message,
@@ -94,25 +63,20 @@ def _result(
         duration_s=round(run.duration_s, 3),
         evidence=jsonable(dict(outcome.evidence)),
         suspects=dict(outcome.suspects),
-        reproducer=_command(spec, contract, run),
+        reproducer=_reproducer(run.question),
         notes=tuple(outcome.notes),
     )
 
 
-def _command(spec: SubjectSpec, contract: str, run: CheckRun) -> str:
+def _reproducer(question: Question) -> str:
     """A line that asks the same question again, on the command line where that can be."""
-    seed, budget = run.context.settings.seed, run.context.settings.budget
+    spec, settings = question.spec, question.settings
     if spec.script or spec.target:
         subject = ["--script", spec.script] if spec.script else [spec.target]
-        options = ["--as", contract, "--select", run.check.name, "--budget", str(budget)]
-        return shlex.join(["rlcheck", "run", *subject, *options, "--seed", str(seed)])
+        options = ["--as", question.contract, "--select", question.check]
+        rest = ["--budget", str(settings.budget), "--seed", str(settings.seed)]
+        return shlex.join(["rlcheck", "run", *subject, *options, *rest])
     return (
-        f"rlcheck.check({spec.name}, {contract!r}, select=[{run.check.name!r}], "
-        f"budget={str(budget)!r}, seed={seed})"
+        f"rlcheck.check({spec.name}, {question.contract!r}, select=[{question.check!r}], "
+        f"budget={str(settings.budget)!r}, seed={settings.seed})"
     )
-
-
-def _own_trace(error: Exception) -> list[str]:
-    import traceback
-
-    return "".join(traceback.format_exception(error)).splitlines()[-20:]

@@ -28,6 +28,7 @@ class Runner:
 
     def __init__(self) -> None:
         self._bound: dict[int, tuple[str, Bound]] = {}
+        self._sources: dict[int, str] = {}
 
     def run(
         self, job: Job, progress: ReportProgress, on_bound: Callable[[], None] = lambda: None
@@ -44,7 +45,8 @@ class Runner:
             contract, bound = self._bind(job)
             if not job.check:
                 facts, dialect = jsonable(dict(bound.facts)), jsonable(dict(bound.dialect))
-                return BindReply(contract, facts, dialect, tuple(bound.notes))
+                source = self._sources[job.subject]
+                return BindReply(contract, facts, dialect, tuple(bound.notes), source)
             on_bound()
             return _trial(job, bound, progress)
         except UsageError as error:
@@ -63,6 +65,7 @@ class Runner:
                 raw = load(spec)
                 name = job.contract or spec.contract or infer_contract(raw, spec.name)
                 self._bound[job.subject] = name, _bind_raw(raw, name, job)
+                self._sources[job.subject] = importing.source_digest(raw)
         return self._bound[job.subject]
 
 
