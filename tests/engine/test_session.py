@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import only, run, statuses, toy
+from engine_helpers import only, run, statuses, toy
 
 from rlcheck.engine.events import CheckFinished, CheckStarted, Progress, RunFinished, RunStarted
 from rlcheck.errors import BindingError, UsageError

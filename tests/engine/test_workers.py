@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest import only, run, toy
+from engine_helpers import only, run, toy
 
 from rlcheck.engine import workers
 from rlcheck.records import Settings, Status, Verdict
