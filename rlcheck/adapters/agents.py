@@ -6,11 +6,11 @@ from typing import Any
 
 from rlcheck.adapters.factory import factory_subject
 from rlcheck.adapters.protocol import AgentSubject
-from rlcheck.adapters.sb3 import is_sb3_class, sb3_subject
+from rlcheck.adapters.sb3 import is_sb3_class, is_sb3_model, sb3_subject
 from rlcheck.adapters.script import script_subject
 from rlcheck.contracts import Options
 from rlcheck.errors import BindingError
-from rlcheck.subjects import ScriptCommand
+from rlcheck.subjects import SavedModel, ScriptCommand
 
 
 def bind_agent(raw: Any, options: Options, script: str = "") -> AgentSubject:
@@ -28,6 +28,14 @@ def bind_agent(raw: Any, options: Options, script: str = "") -> AgentSubject:
     """
     if script or isinstance(raw, ScriptCommand):
         return script_subject(script or raw.template, options)
+    if isinstance(raw, SavedModel):
+        from rlcheck.adapters.sb3_saved import saved_subject
+
+        return saved_subject(raw.path, options)
+    if is_sb3_model(raw):
+        from rlcheck.adapters.sb3_saved import model_subject
+
+        return model_subject(raw, options)
     if is_sb3_class(raw):
         return sb3_subject(raw, options)
     if (callable(raw) and not hasattr(raw, "learn")) or isinstance(raw, type):

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 
-
 SET_CHILD_SUBREAPER = 36
 
 
