@@ -33,7 +33,7 @@ def choose(targets: Sequence[str], given: Mapping[str, Any], config: Config) -> 
     if script and targets:
         raise UsageError("give either a TARGET or --script, not both")
     if script:
-        specs = [SubjectSpec(name=script, script=script, contract="agent")]
+        specs = [SubjectSpec(name=_script_name(script), script=script)]
     elif targets:
         specs = [_named(target, config) for target in dict.fromkeys(targets)]
     else:
@@ -59,6 +59,12 @@ def _named(target: str, config: Config) -> SubjectSpec:
         if target not in known and not Path(target).exists():
             raise UsageError(f"there is no subject {target!r}{did_you_mean(target, known)}")
     return SubjectSpec(name=target, target=target)
+
+
+def _script_name(command: str) -> str:
+    """`ppo.py` of `python ppo.py --env-id {env} ...`: a whole command in every line reads badly."""
+    files = [Path(word).name for word in command.split() if word.endswith(".py")]
+    return files[0] if files else command
 
 
 def _overridden(spec: SubjectSpec, given: Mapping[str, Any]) -> SubjectSpec:

@@ -13,6 +13,9 @@ from rlcheck.reports.values import short
 MESSAGE_LINES = 40
 """Longer messages are cut: a subject may raise with pages of text."""
 
+SURE = 0.9
+"""A fault at least this probable is named without "probably"."""
+
 INDENT = 16
 """Column in which texts with a label begin."""
 
@@ -184,8 +187,12 @@ def verdict_lines(report: Report) -> list[Line]:
 
 
 def _wrong(subject: SubjectReport) -> str:
-    faults = " or ".join(f"{d.title} ({d.fault})" for d in leading(subject.diagnosis))
-    return f"Wrong: {subject.name}{': ' if faults else ''}{faults}"
+    faults = leading(subject.diagnosis)
+    if not faults:
+        return f"Wrong: {subject.name}"
+    titles = " or ".join(f"{fault.title.rstrip('.')} ({fault.fault})" for fault in faults)
+    probably = "" if sum(fault.probability for fault in faults) >= SURE else "probably: "
+    return f"Wrong: {subject.name}: {probably}{titles}"
 
 
 def _verified(subject: SubjectReport) -> str:
@@ -193,5 +200,9 @@ def _verified(subject: SubjectReport) -> str:
     passed = statuses.count(Status.PASSED)
     not_run = len([s for s in statuses if s in (Status.SKIPPED, Status.BLOCKED)])
     rest = f"; {not_run} did not run, for the reasons above" if not_run else ""
-    checks = "check" if passed == 1 else "checks"
-    return f"Verified: {subject.name} passes {passed} {checks} of {subject.contract}{rest}"
+    return f"Verified: {subject.name} passes {checks(passed)} of {subject.contract}{rest}"
+
+
+def checks(count: int) -> str:
+    """`1 check`, `4 checks`."""
+    return f"{count} check{'' if count == 1 else 's'}"

@@ -18,7 +18,7 @@ from rlcheck.engine.events import (
     RunStarted,
     SubjectBound,
 )
-from rlcheck.reports.blocks import Line, check_line, report_lines
+from rlcheck.reports.blocks import Line, check_line, checks, report_lines
 from rlcheck.reports.values import short
 
 WIDTH = 100
@@ -91,7 +91,7 @@ class TerminalReport:
     def _subject(self, event: SubjectBound) -> None:
         if self._verbosity == QUIET:
             return
-        words = f"{event.subject} as {event.contract} · {len(event.checks)} checks"
+        words = f"{event.subject} as {event.contract} · {checks(len(event.checks))}"
         conventions = ", ".join(f"{key} = {short(value)}" for key, value in event.dialect.items())
         lines = [Line(), Line(words, "bold")]
         lines += [Line(f"  conventions: {conventions}")] if conventions else []
@@ -100,6 +100,8 @@ class TerminalReport:
 
     def _show_progress(self) -> None:
         if not self._running:
+            if self._spinner is not None:
+                self._spinner.update("judging")
             return
         (subject, check), text = list(self._running.items())[-1]
         more = f" (and {len(self._running) - 1} more)" if len(self._running) > 1 else ""

@@ -218,3 +218,17 @@ def test_bad_input_is_one_sentence(rlcheck, args, message):
     assert len(errors) == 1
     assert message in errors[0]
     assert "Traceback" not in ran.err
+
+
+def test_a_script_is_named_after_its_file(rlcheck, monkeypatch):
+    seen = []
+
+    def run(specs, *args, **kw):
+        seen.extend(specs)
+        raise StoreError("enough")
+
+    monkeypatch.setattr(session, "run", run)
+    rlcheck("run", "--script", "python my/ppo.py --env {env}", "--set", "lr=0.1")
+    (spec,) = seen
+    assert (spec.name, spec.script) == ("ppo.py", "python my/ppo.py --env {env}")
+    assert spec.constants == {"lr": 0.1}
