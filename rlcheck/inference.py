@@ -28,7 +28,7 @@ def infer_contract(raw: Any, name: str) -> str:
         return _BY_KIND[type(raw)]
     if _looks_like_an_agent(raw):
         return "agent"
-    matching = [contract.name for contract in contracts.load_all() if contract.recognises(raw)]
+    matching, broken = _recognising(raw)
     if len(matching) == 1:
         return matching[0]
     if matching:
@@ -36,8 +36,23 @@ def infer_contract(raw: Any, name: str) -> str:
         raise UsageError(f"{name} could be a subject of {found}; settle it with --as CONTRACT")
     raise UsageError(
         f"cannot tell what {name} ({_kind(raw)}) is meant to be; say it with --as CONTRACT, "
-        f"where CONTRACT is one of: {', '.join(contracts.names())}"
+        f"where CONTRACT is one of: {', '.join(contracts.names())}{broken}"
     )
+
+
+def _recognising(raw: Any) -> tuple[list[str], str]:
+    """Names of the contracts that recognise `raw`, and a remark on those that cannot be asked."""
+    matching, broken = [], []
+    for name in contracts.names():
+        try:
+            contract = contracts.load(name)
+        except ImportError as error:
+            # One package with a missing dependency must not stop the others from being asked.
+            broken.append(f"; {name!r} could not be asked: {error}")
+            continue
+        if contract.recognises(raw):
+            matching.append(name)
+    return matching, "".join(broken)
 
 
 def _looks_like_an_agent(raw: Any) -> bool:

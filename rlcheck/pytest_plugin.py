@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from rlcheck.api import CheckItem
+    from rlcheck.items import CheckItem
 
 MARKER = "rlcheck"
 

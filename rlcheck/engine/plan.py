@@ -23,7 +23,8 @@ from rlcheck.records import (
 from rlcheck.subjects import SubjectSpec
 from rlcheck.suggest import did_you_mean
 
-_BLOCKING = {Status.FAILED, Status.ERROR, Status.BLOCKED, Status.XFAILED}
+BLOCKING = {Status.FAILED, Status.ERROR, Status.BLOCKED, Status.XFAILED}
+"""Statuses of a requirement after which a check is blocked."""
 
 
 @dataclass(slots=True)
@@ -141,7 +142,7 @@ def expected_failure(name: str, expected: Iterable[tuple[str, str]]) -> str | No
 def blocker(check: Check, runs: Iterable[CheckRun]) -> str | None:
     """Name of a requirement of `check` that failed, if one did."""
     for run in runs:
-        if run.check.name in check.requires and run.result and run.result.status in _BLOCKING:
+        if run.check.name in check.requires and run.result and run.result.status in BLOCKING:
             return run.check.name
     return None
 

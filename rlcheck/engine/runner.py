@@ -125,6 +125,8 @@ def _raised(job: Job, error: BaseException) -> str:
     if isinstance(error, SystemExit):
         code = error.code if error.code is not None else 0
         return f"{job.spec.name} called sys.exit({code!r})\n{trace.short_traceback(error)}".rstrip()
+    if not job.check:
+        return f"{job.spec.name} could not be loaded: {trace.describe(error)}"
     if not trace.user_frames(error):
         # Nothing of the user's is on the stack: usually a result that the check cannot digest.
         return f"{job.check} could not use what {job.spec.name} returned: {trace.sentence(error)}"
