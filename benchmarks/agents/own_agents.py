@@ -44,7 +44,7 @@ class QGreedyFromTheStart(TabularQ):
     """argmax of an all-zero row is action 0, and nothing else is ever tried."""
 
     def act(self, observation):
-        return int(self.row(observation).argmax())
+        return self.greedy(observation)
 
 
 class SarsaUpdatesWhereItWent(TabularSarsa):

@@ -33,9 +33,8 @@ class TabularQ:
         return self.table.setdefault(key_of(observation), np.zeros(self.n_actions))
 
     def greedy(self, observation) -> int:
-        """The best known action; ties are broken at random so that none is favoured."""
-        row = self.row(observation)
-        return int(self.rng.choice(np.flatnonzero(row == row.max())))
+        """The best known action, the first of equals."""
+        return int(self.row(observation).argmax())
 
     def act(self, observation) -> int:
         """The action to execute while learning."""

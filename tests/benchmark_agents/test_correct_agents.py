@@ -20,8 +20,7 @@ def test_it_learns_600_steps_and_answers_one_observation_and_a_batch(agent):
     assert len(actions) == N_STATES
     for observation, action in zip(BATCH, actions, strict=True):
         alone, _ = built.predict(observation, deterministic=True)
-        if not agent.name.startswith(("own-q", "own-sarsa", "own-exp")):  # ties broken at random
-            np.testing.assert_allclose(alone, action, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(alone, action, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow
