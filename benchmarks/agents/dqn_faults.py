@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch as th
 from stable_baselines3 import DQN
-from stable_baselines3.common.utils import polyak_update
 
 from benchmarks.agents import settings, wrappers
 from benchmarks.agents.open_algorithms import OpenDQN
@@ -87,12 +86,12 @@ class BroadcastLoss(OpenDQN):
 
 
 class TargetLoadsItself(OpenDQN):
-    """The Polyak update copies the target network onto itself."""
+    """The target network loads its own weights."""
 
     def _on_step(self):
         self._n_calls += 1
         if self._n_calls % self.target_update_interval == 0:
-            polyak_update(self.q_net_target.parameters(), self.q_net_target.parameters(), self.tau)
+            self.q_net_target.load_state_dict(self.q_net_target.state_dict())
         self.exploration_rate = self.exploration_schedule(self._current_progress_remaining)
 
 
