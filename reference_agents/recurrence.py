@@ -10,7 +10,8 @@ chunk to the first; then every entry receives its share of what follows its chun
 
 Measured by `benchmarks/returns_speed.py` against the plain loop and a doubling scan, which costs
 log2(T) passes over memory: the chunks are the fastest at every shape tried, so no choice by shape
-is needed.
+is needed. A compiled associative scan takes half the time of the chunks at [2048, 64], one and a
+half times as long at [128, 4096], and nearly a minute to compile, so it is not worth its weight.
 """
 
 from __future__ import annotations
