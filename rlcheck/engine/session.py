@@ -232,7 +232,7 @@ class Session:
         self._finish_check(subject, run, result)
 
     def _request(self, subject: SubjectRun, run: CheckRun, more: More) -> None:
-        new = [trial for trial in more.trials if trial.key not in run.evidence]
+        new = [t for t in dict.fromkeys(more.trials) if t.key not in run.evidence]
         if not new:
             raise ValueError("it asks for more trials, and names none that is new")
         for trial in new:
