@@ -3,7 +3,7 @@
     y = r + gamma (1 - terminated) max_a Q_target(s', a)            (double: the online net selects)
     L = 0.5 mean w (Q(s, a) - y)^2
 
-A step in N environments is followed by a few gradient steps on replayed transitions; the target
+Every few steps of N environments come a few gradient steps on replayed transitions; the target
 network follows by Polyak averaging. With n steps the rewards of n steps stand for r, and gamma^n
 for gamma, without an off-policy correction, as in Rainbow.
 
@@ -51,6 +51,7 @@ class DQNConfig:
     lr: float
     anneal: bool
     batch_size: int
+    train_every: int
     gradient_steps: int
     learning_starts: int
     buffer_size: int
@@ -150,7 +151,8 @@ class DQN(Agent):
             self.steps += self.env.num_envs
 
             # --- learn ---
-            if self.steps >= config.learning_starts:
+            vector_steps = self.steps // self.env.num_envs
+            if self.steps >= config.learning_starts and vector_steps % config.train_every == 0:
                 self.optimiser.set_lr(config.lr * (self.fraction_left if config.anneal else 1.0))
                 metrics = self.learn_from_replay()
 
@@ -170,7 +172,7 @@ class DQN(Agent):
         return torch.where(draws[..., 0] < epsilon, uniform, greedy)
 
     def learn_from_replay(self) -> Metrics:
-        """The gradient steps that follow one vector step."""
+        """The gradient steps of one bout."""
         config, count = self.config, self.config.gradient_steps
         # One draw for all of them: gathering rows costs as much as learning from them.
         if config.prioritised:
@@ -286,6 +288,7 @@ def make_dqn(
     lr: float = 1e-3,
     anneal: bool = True,
     batch_size: int = 64,
+    train_every: int = 2,
     gradient_steps: int = 1,
     learning_starts: int = 200,
     buffer_size: int = 50_000,
@@ -319,7 +322,8 @@ def make_dqn(
         lr: learning rate.
         anneal: lets lr fall linearly to 0 over each call of `learn`.
         batch_size: transitions of a gradient step.
-        gradient_steps: gradient steps after each step of the N environments.
+        train_every: steps of the N environments between two bouts of learning.
+        gradient_steps: gradient steps of each bout.
         learning_starts: environment steps before the first gradient step.
         buffer_size: transitions kept.
         tau: weight of the online network in each move of the target network.
@@ -348,6 +352,7 @@ def make_dqn(
         lr=lr,
         anneal=anneal,
         batch_size=batch_size,
+        train_every=train_every,
         gradient_steps=gradient_steps,
         learning_starts=learning_starts,
         buffer_size=buffer_size,

@@ -113,6 +113,7 @@ class TensorEnv:
         self.observation_size = gymnasium.spaces.flatdim(dynamics.observation_space)
         self._reset_streams = SeedStreams(seeds, "env-reset", device, dtype)
         self._step_streams = SeedStreams(seeds, "env-step", device, dtype)
+        self.reset()
 
     def reset(self) -> Tensor:
         """Starts a new episode everywhere; observations [S, N, O]."""
