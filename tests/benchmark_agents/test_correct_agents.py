@@ -1,3 +1,5 @@
+from fnmatch import fnmatch
+
 import numpy as np
 import pytest
 from building import build
@@ -12,7 +14,19 @@ def test_there_are_at_least_20_with_names_of_their_own():
     assert len({agent.name for agent in CORRECT}) == len(CORRECT) >= 20
 
 
-@pytest.mark.parametrize("agent", CORRECT, ids=lambda agent: agent.name)
+# One of every family runs by default; the others differ from it in settings only.
+DEFAULT = ("own-*", "ppo-eight-envs", "ppo-normalised", "a2c-adam", "dqn-quick", "sac-fixed")
+SAMPLE = [
+    pytest.param(
+        agent,
+        id=agent.name,
+        marks=() if any(fnmatch(agent.name, name) for name in DEFAULT) else pytest.mark.slow,
+    )
+    for agent in CORRECT
+]
+
+
+@pytest.mark.parametrize("agent", SAMPLE)
 def test_it_learns_600_steps_and_answers_one_observation_and_a_batch(agent):
     built = build(agent.factory, continuous=agent.continuous)
     built.learn(600)
