@@ -42,7 +42,7 @@ def no_exploration(exam: Exam, sheets: Sequence[Evidence]) -> Outcome | None:
 
 
 def disagreement(exam: Exam, evidence: Evidence) -> tuple[int, int]:
-    """(questions at which training clearly preferred another action than `predict` names, of how many)."""
+    """(questions where training clearly preferred another action than `predict`, of how many)."""
     late = np.array(evidence["late"])[exam.decisions]
     total = late.sum(axis=1)
     clear = (total >= 10) & (late.max(axis=1) >= CLEAR_SHARE * total)

@@ -14,7 +14,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from ladders.semantics import CORRECT
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject, Task
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.records import (
@@ -28,8 +27,6 @@ from rlcheck.records import (
     Status,
     Trial,
 )
-
-__all__ = ["CHECKS", "CORRECT"]
 
 
 @dataclass(frozen=True)
@@ -147,9 +144,7 @@ class Counted(gymnasium.Wrapper):
         return outcome
 
 
-def greedy_returns(
-    agent: AgentHandle, classic: Classic, episodes: int, seed: int
-) -> np.ndarray:
+def greedy_returns(agent: AgentHandle, classic: Classic, episodes: int, seed: int) -> np.ndarray:
     """Returns of greedy episodes, all stepped together so that `predict` sees one batch a step."""
     envs = [classic.make() for _ in range(episodes)]
     observations = np.stack([env.reset(seed=seed + i)[0] for i, env in enumerate(envs)])
@@ -178,9 +173,7 @@ def climb(classic: Classic) -> Callable[[AgentSubject, Trial, Context], Evidence
         watch = Watch(classic, trial.seed, context.progress)
         task = Task(classic.env_id, lambda: Counted(classic.make(), watch))
         # The benchmark's own discount: 0.99 is right for episodes of hundreds of steps.
-        agent = subject.make(
-            task, seed=trial.seed, gamma=0.99 if subject.accepts_gamma else None
-        )
+        agent = subject.make(task, seed=trial.seed, gamma=0.99 if subject.accepts_gamma else None)
         watch.agent = agent
         began = time.perf_counter()
         agent.learn(trial.steps)
@@ -208,7 +201,9 @@ def judge_classic(classic: Classic) -> Callable[..., Outcome | More]:
         evidence = {"curves": [e["curve"] for _, e in trials], "solved": classic.solved}
         if solved:
             steps = next(e["curve"][-1][0] for _, e in trials if e["confirmed"] is not None)
-            message = f"{classic.env_id} solved: mean {solved[0]:.4g} of 100 episodes at {steps:,} steps"
+            message = (
+                f"{classic.env_id} solved: mean {solved[0]:.4g} of 100 episodes at {steps:,} steps"
+            )
             return Outcome(Status.PASSED, message, evidence)
         known = [value for value in best if value is not None]
         if not known:

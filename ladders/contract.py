@@ -50,10 +50,13 @@ EXAM = Check(
     judge=judge_exam,
     requires=("agent/one-update",),
     stochastic=True,
-    catches=tuple(
-        dict.fromkeys(semantics.__name__.replace("_", "-") for semantics in FAULTY)
-    )
-    + ("ratio-inverted", "does-not-learn", "train-eval-mismatch", "no-exploration"),
+    catches=(
+        *(semantics.__name__.replace("_", "-") for semantics in FAULTY),
+        "ratio-inverted",
+        "does-not-learn",
+        "train-eval-mismatch",
+        "no-exploration",
+    ),
     references=("https://arxiv.org/abs/1712.00378", "https://arxiv.org/abs/1908.03568"),
 )
 
@@ -83,11 +86,11 @@ def _facts(subject: AgentSubject) -> dict[str, Any]:
     }
     if subject.isolated:
         return facts
-    task, _ = tabular_task(
-        one_step_mdp(), "ladders:OneStep-v0", gamma=0.9, seed=0, action=actions
-    )
+    task, _ = tabular_task(one_step_mdp(), "ladders:OneStep-v0", gamma=0.9, seed=0, action=actions)
     agent = subject.make(task, seed=0, gamma=0.9 if subject.accepts_gamma else None)
     facts["capabilities"] = [name for name in CAPABILITIES if getattr(agent, name) is not None]
+    tensors = agent.parameters() if agent.parameters is not None else {}
+    facts["target_tensors"] = len(target_checks.lagged(tensors))
     facts["on_policy"] = hasattr(agent.native, "rollout_buffer")
     facts["entropy_in_value"] = _entropy_in_value(agent, subject, actions)
     return facts
@@ -99,7 +102,9 @@ def _entropy_in_value(agent: AgentHandle, subject: AgentSubject, actions: str) -
     Known by the temperature that such an agent holds or names. An actor-critic with a bonus in the
     loss alone (PPO's `ent_coef`) does not change its values.
     """
-    held = any(hasattr(agent.native, name) for name in ("log_ent_coef", "log_alpha", "target_entropy"))
+    held = any(
+        hasattr(agent.native, name) for name in ("log_ent_coef", "log_alpha", "target_entropy")
+    )
     named = any(name in subject.options for name in ("alpha", "temperature", "target_entropy"))
     return held or (named and actions == "continuous")
 

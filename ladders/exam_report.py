@@ -64,15 +64,18 @@ def failed_outcome(
     fault = next(iter(suspects))
     belief = graded.best[fault]
     shown = signature(exam, belief) & stable
+    if not stable.any():
+        stable = graded.wrong_rate >= 0.25
     proof = prove(exam, belief, sheets, shown if shown.any() else stable)
     wrong = named_questions(exam, stable)
+    unanimous = bool(graded.deviates.any())
     budgets = sorted({sheet.steps for sheet in sheets})
-    if wrong:
-        count = f"{len(wrong)} of {len(exam.decisions)} questions answered wrongly by all"
-        message = f"{count} {len(sheets)} runs ({budgets[0]:,} and {budgets[-1]:,} steps): "
-        message += ", ".join(wrong[:6]) + (", ..." if len(wrong) > 6 else "")
-    else:
-        message = f"{len(sheets)} runs each answer some questions wrongly, as {fault} predicts"
+    who = f"{'all ' if unanimous else 'many of '}{len(sheets)} runs"
+    message = (
+        f"{len(wrong)} of {len(exam.decisions)} questions answered wrongly by {who} "
+        f"({budgets[0]:,} and {budgets[-1]:,} steps): "
+    )
+    message += ", ".join(wrong[:6]) + (", ..." if len(wrong) > 6 else "")
     evidence = {
         "steps": budgets,
         "wrong": wrong,

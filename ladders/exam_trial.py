@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import os
 from typing import Any
 
 import numpy as np
@@ -42,11 +42,17 @@ def take_exam(subject: AgentSubject, trial: Trial, context: Context) -> Evidence
         watch=watch,
     )
     given = exam.gamma if subject.accepts_gamma else None
-    began = time.perf_counter()
+    began = _cpu_seconds()
     agent = subject.make(task, seed=trial.seed, gamma=given)
     agent.learn(trial.steps)
-    seconds = time.perf_counter() - began
+    seconds = _cpu_seconds() - began
     return {"seconds": seconds, **read_answers(exam, agent, recording, continuous)}
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and its children: budgets must not depend on who else is busy."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def read_answers(

@@ -3,10 +3,12 @@
 Every belief (`ladders.semantics`) predicts an answer to every question, from the gap between its two
 action values. A learner that holds the belief answers against its gap with probability
 
-    error(gap) = FLOOR + (1/2 - FLOOR) exp(-|gap| / SCALE)
+    error(gap) = FLOOR + (1/2 - FLOOR) exp(-|gap| / scale)
 
-so a belief that does not care (gap 0) predicts a coin. Answer sheets of several runs multiply, raised
-to the power CAUTION, since runs of one agent share more than the coin (its architecture, its settings).
+so a belief that does not care (gap 0) predicts a coin. The scale grows with the size of the gaps that
+the belief holds elsewhere: networks and normalised advantages resolve differences relative to the
+rest. Answer sheets of several runs multiply, raised to the power CAUTION, since runs of one agent
+share more than the coin (its architecture, its settings).
 
 "Has not learned yet" is a hypothesis like the others: a learner whose information has travelled k
 steps, with the questions that need one step more in either state, and a learner whose values are
@@ -25,12 +27,13 @@ from ladders.exam import Exam
 from ladders.mdp import policy_evaluation
 from ladders.semantics import CORRECT, NOT_LEARNED, Belief
 
-FLOOR, SCALE, CAUTION = 0.02, 0.1, 0.5
+FLOOR, SCALE, CAUTION = 0.05, 0.12, 0.5
 VALUE_WEIGHT = 6.0
-PRIOR = {CORRECT: 1.0, NOT_LEARNED: 0.2}
+PRIOR = {CORRECT: 1.0, NOT_LEARNED: 0.2, "terminal-bootstrap": 0.1, "truncation-as-terminal": 0.1}
 PRIOR_FAULT = 0.05
-CLEAR_GAP = 0.1
-"""A belief is held to an answer only where its gap is at least this large."""
+"""Weights before any answer: most code is right, and masks are what it gets wrong most often."""
+MEAN_GAP = 0.9
+"""Root mean square of the right gaps: what SCALE refers to."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,17 @@ class Grade:
         return self.posterior[CORRECT] + self.posterior[NOT_LEARNED]
 
 
+def resolution(gaps: np.ndarray) -> float:
+    """The gap below which a learner with these gaps [D] may well answer either way.
+
+    A belief is held to an answer only where its gap is at least this large.
+    """
+    return SCALE * max(1.0, float(np.sqrt(np.mean(gaps**2))) / MEAN_GAP)
+
+
 def error_rate(gaps: np.ndarray) -> np.ndarray:
-    """Probability to answer against a gap."""
-    return FLOOR + (0.5 - FLOOR) * np.exp(-np.abs(gaps) / SCALE)
+    """[D] probability to answer against a gap."""
+    return FLOOR + (0.5 - FLOOR) * np.exp(-np.abs(gaps) / resolution(gaps))
 
 
 def answer_probabilities(gaps: np.ndarray) -> np.ndarray:
@@ -190,14 +201,15 @@ def grade(exam: Exam, sheets: Sequence[Sheet], beliefs: Sequence[Belief] | None 
 
 
 def contradictions(exam: Exam, belief: Belief, sheets: Sequence[Sheet]) -> np.ndarray:
-    """[D] bool, where most runs answered against a clear preference of the belief."""
-    gaps = belief.gaps[exam.decisions]
+    """[D] bool, where most runs were wrong although the belief clearly prefers the right action."""
+    gaps, right = belief.gaps[exam.decisions], exam.beliefs[0].gaps[exam.decisions]
     answers = np.array([sheet.answers for sheet in sheets])
-    against = (answers >= 0) & (answers != (gaps > 0)[None, :])
-    return (np.abs(gaps) >= CLEAR_GAP) & (against.mean(axis=0) > 0.5)
+    wrong = (answers >= 0) & (answers != (right > 0)[None, :])
+    agrees = (np.abs(gaps) >= resolution(gaps)) & (np.sign(gaps) == np.sign(right))
+    return agrees & (wrong.mean(axis=0) > 0.5)
 
 
 def signature(exam: Exam, belief: Belief) -> np.ndarray:
     """[D] bool, the questions that a belief clearly answers differently from the right one."""
     gaps, right = belief.gaps[exam.decisions], exam.beliefs[0].gaps[exam.decisions]
-    return (np.abs(gaps) >= CLEAR_GAP) & (np.sign(gaps) != np.sign(right))
+    return (np.abs(gaps) >= resolution(gaps)) & (np.sign(gaps) != np.sign(right))

@@ -7,13 +7,12 @@ import tempfile
 
 import numpy as np
 
-from ladders.env import chosen_actions, encode_states
-from ladders.training import ONE_STEP, Trained, executed, outputs, train
+from ladders.env import encode_states
+from ladders.training import Trained, executed, outputs, short_training
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
 
-STEPS = 600
 FAR = 1e-4
 
 
@@ -29,11 +28,13 @@ def _no(capability: str, reason: str):
 
 def ask_both_ways(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
     """Greedy actions for every state, in one batch and one at a time."""
-    trained = train(subject, context, seed=trial.seed, steps=STEPS)
+    trained = short_training(subject, context, trial.seed)
     agent, observations = trained.agent, encode_states(trained.mdp.n_states, "one-hot")
     assert agent.predict is not None and agent.act_one is not None
     with preserved_rng():
-        batched = np.asarray(agent.predict(observations), dtype=float).reshape(len(observations), -1)
+        batched = np.asarray(agent.predict(observations), dtype=float).reshape(
+            len(observations), -1
+        )
         single = [np.asarray(agent.act_one(o), dtype=float).reshape(-1) for o in observations]
         again = [np.asarray(agent.act_one(o), dtype=float).reshape(-1) for o in observations]
     differs = np.abs(batched - np.array(single)).max(axis=1) > FAR
@@ -83,7 +84,7 @@ BATCH = Check(
 
 def save_and_load(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
     """Everything that the agent shows before it is saved and after it is loaded."""
-    trained = train(subject, context, seed=trial.seed, steps=STEPS)
+    trained = short_training(subject, context, trial.seed)
     assert trained.agent.save is not None and trained.agent.load is not None
     before = outputs(trained)
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +131,7 @@ SAVE = Check(
 
 def compare_stored(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
     """Actions in the agent's own buffer against those that the environment executed."""
-    trained = train(subject, context, seed=trial.seed, steps=STEPS)
+    trained = short_training(subject, context, trial.seed)
     assert trained.agent.stored_actions is not None
     stored = np.asarray(trained.agent.stored_actions()).reshape(-1)
     did = executed(trained.recording)[:, 1]
@@ -176,4 +177,3 @@ STORED = Check(
 )
 
 CHECKS = (BATCH, SAVE, STORED)
-__all__ = ["CHECKS", "ONE_STEP"]

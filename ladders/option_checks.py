@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ladders.training import outputs, same, train
+from ladders.training import outputs, same, small_rollout, train
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.records import (
     Budget,
@@ -46,9 +46,6 @@ FAULTS = {
     "ent_coef": {"option-ignored": 0.95},
 }
 
-SMALL_ROLLOUT = {"n_steps": 64, "batch_size": 32, "learning_starts": 32}
-"""Where these options are named they are made small, so that two rollouts are over in a moment."""
-
 
 def known_options(facts: Evidence) -> dict[str, str]:
     """Standard name -> the subject's own name, of the options that this check can vary."""
@@ -56,22 +53,16 @@ def known_options(facts: Evidence) -> dict[str, str]:
     found = {}
     for option, aliases in ALIASES.items():
         for alias in aliases:
-            if alias in named and isinstance(named[alias], int | float) and named[alias] is not True:
+            if (
+                alias in named
+                and isinstance(named[alias], int | float)
+                and named[alias] is not True
+            ):
                 found[option] = alias
                 break
     if facts.get("accepts_gamma"):
         found["gamma"] = "gamma"
     return found
-
-
-def small_rollout(facts: Evidence) -> dict[str, Any]:
-    """Settings that shorten a rollout, as far as the subject names them."""
-    named = facts.get("options", {})
-    return {
-        name: min(value, named[name]) if isinstance(named[name], int) else value
-        for name, value in SMALL_ROLLOUT.items()
-        if name in named
-    }
 
 
 def _steps(facts: Evidence) -> int:
@@ -171,7 +162,7 @@ OPTIONS = Check(
 
 # --- direction of the entropy bonus ---------------------------------------------------------------
 
-ENTROPY_STEPS = 3_000
+ENTROPY_STEPS = 2_048
 
 
 def _no_entropy(facts: Evidence, settings: Settings) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ladders.training import executed, outputs, same, train
+from ladders.training import executed, outputs, same, small_rollout, train
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
 
@@ -17,8 +17,9 @@ def _names_no_seed(facts: Evidence, settings: Settings) -> str | None:
 
 def compare_seeds(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
     """Train twice with one seed and once with another, on the same stream of questions."""
+    small = small_rollout(context.facts)
     runs = [
-        train(subject, context, seed=seed, env_seed=trial.seed, steps=STEPS)
+        train(subject, context, seed=seed, env_seed=trial.seed, steps=STEPS, options=small)
         for seed in (trial.seed, trial.seed, trial.seed + 1)
     ]
     did = [executed(run.recording) for run in runs]

@@ -169,7 +169,7 @@ def discount_hard_coded(mdp: MDP, gamma: float) -> Iterator[Belief]:
 
 def discount_too_small(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """A discount well below the given one."""
-    for power in (4, 6, 8):
+    for power in (3.5, 5, 6.5):
         small = gamma**power
         yield _optimal(
             "discount-too-small", f"gamma={small:.2f}", mdp.rewards, mdp.continuation(small)

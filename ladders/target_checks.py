@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ladders.training import EXAM, train
@@ -13,7 +15,7 @@ RATES = ("tau", "polyak")
 STEPS = 1_500
 
 
-def _lagged(parameters: dict[str, np.ndarray]) -> dict[str, str]:
+def lagged(parameters: Mapping[str, object]) -> dict[str, str]:
     """Target tensor -> the online tensor of the same name without "target"."""
     pairs = {}
     for name in parameters:
@@ -39,10 +41,12 @@ def follow_target(subject: AgentSubject, trial: Trial, context: Context) -> Evid
         options[interval] = 500
     # 1,501 steps end just after an update at 1,500 (hard copies), so one copy must have happened.
     start = train(subject, context, env_id=EXAM, seed=trial.seed, steps=1, options=options)
-    trained = train(subject, context, env_id=EXAM, seed=trial.seed, steps=STEPS + 130, options=options)
+    trained = train(
+        subject, context, env_id=EXAM, seed=trial.seed, steps=STEPS + 130, options=options
+    )
     assert start.agent.parameters is not None and trained.agent.parameters is not None
     before, after = dict(start.agent.parameters()), dict(trained.agent.parameters())
-    pairs = _lagged(after)
+    pairs = lagged(after)
     return {
         "pairs": len(pairs),
         "interval": interval,
@@ -63,9 +67,8 @@ def judge_target(evidence: Evidence, context: Context) -> Outcome:
     rate = next((named[name] for name in RATES if name in named), None)
     soft = isinstance(rate, int | float) and 0 < rate < 1
     if not evidence["target_moved"] and (evidence["interval"] or soft):
-        message = (
-            f"the target network did not change within {STEPS:,} steps; expected "
-            + ("copies every 500 steps" if evidence["interval"] else f"an average with tau={rate}")
+        message = f"the target network did not change within {STEPS:,} steps; expected " + (
+            "copies every 500 steps" if evidence["interval"] else f"an average with tau={rate}"
         )
         return Outcome(Status.FAILED, message, evidence, {"target-never-updated": 0.95})
     if evidence["equal"] == pairs and (evidence["interval"] or soft):
@@ -77,9 +80,8 @@ def judge_target(evidence: Evidence, context: Context) -> Outcome:
     return Outcome(Status.PASSED, f"{pairs} target tensors lag behind and follow", evidence)
 
 
-def _no_parameters(facts: Evidence, settings: Settings) -> str | None:
-    known = "parameters" in facts.get("capabilities", ())
-    return None if known else "the subject does not show its parameters"
+def _no_target(facts: Evidence, settings: Settings) -> str | None:
+    return None if facts.get("target_tensors") else "the subject shows no target network"
 
 
 TARGET = Check(
@@ -92,7 +94,7 @@ TARGET = Check(
     ),
     trial=follow_target,
     judge=one_trial(judge_target),
-    applies=_no_parameters,
+    applies=_no_target,
     requires=("agent/one-update",),
     catches=("target-never-updated", "target-is-online"),
 )

@@ -19,7 +19,7 @@ from ladders.mdp import MDP
 from ladders.tasks import Recording, one_step_mdp, tabular_task
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject
 from rlcheck.adapters.rng import preserved_rng
-from rlcheck.records import Context
+from rlcheck.records import Context, Evidence
 
 EXAM, ONE_STEP = "ladders:Exam-v0", "ladders:OneStep-v0"
 
@@ -34,6 +34,35 @@ class Trained:
     continuous: bool
 
 
+SMALL_ROLLOUT = {"n_steps": 64, "batch_size": 32, "learning_starts": 32}
+"""Where these options are named they are made small, so that a short training holds many updates."""
+
+SHORT_STEPS = 512
+
+
+def small_rollout(facts: Evidence) -> dict[str, Any]:
+    """Settings that shorten a rollout, as far as the subject names them."""
+    named = facts.get("options", {})
+    return {
+        name: min(value, named[name]) if isinstance(named[name], int) else value
+        for name, value in SMALL_ROLLOUT.items()
+        if name in named
+    }
+
+
+_short: list[tuple[tuple[Any, ...], Trained]] = []
+
+
+def short_training(subject: AgentSubject, context: Context, seed: int) -> Trained:
+    """The short training that several checks look at; the last one is kept, for they follow closely."""
+    key = (id(subject), seed, context.settings)
+    if not _short or _short[0][0] != key:
+        options = small_rollout(context.facts)
+        trained = train(subject, context, seed=seed, steps=SHORT_STEPS, options=options)
+        _short[:] = [(key, trained)]
+    return _short[0][1]
+
+
 def train(
     subject: AgentSubject,
     context: Context,
@@ -46,7 +75,7 @@ def train(
     options: Mapping[str, Any] | None = None,
     n_envs: int | None = None,
 ) -> Trained:
-    """Build an agent and let it learn `steps` steps in a tabular task."""
+    """Build an agent and let it learn `steps` steps in a tabular task; 0 leaves it untrained."""
     given = exam_gamma(context.facts, context.settings)
     mdp = design(given).mdp if env_id == EXAM else one_step_mdp()
     continuous = context.facts.get("actions") == "continuous"
@@ -65,7 +94,8 @@ def train(
         options=options,
         n_envs=n_envs,
     )
-    agent.learn(steps)
+    if steps:
+        agent.learn(steps)
     return Trained(agent, recording, mdp, continuous)
 
 
