@@ -37,28 +37,37 @@ def read_stack(stacks: Path) -> str:
     return stacks.read_text(errors="replace") if stacks.exists() else ""
 
 
-def failure(
-    job: Job,
-    kind: FailureKind,
-    exit_code: int | None,
-    stack: str,
-    duration_s: float,
-    memory_limit: int,
-) -> JobFailure:
-    """Why the worker that ran `job` ended, with the user's frames that it was in."""
+def timed_out(job: Job, limit_s: float, *, loading: bool) -> str:
+    """The sentence about a subject that took too long."""
+    doing = "load" if loading else "finish"
+    return (
+        f"{job.spec.name} did not {doing} within {limit_s:g} s and was stopped (--timeout SECONDS)"
+    )
+
+
+def out_of_memory(job: Job, memory_limit: int) -> str:
+    """The sentence about a subject that filled memory."""
+    size = f"{memory_limit / 2**30:.1f} GiB"
+    return f"{job.spec.name} filled more than {size} of memory and was stopped"
+
+
+def ended(job: Job, exit_code: int | None) -> str:
+    """The sentence about a process that ended by itself."""
     name = job.spec.name
-    if kind is FailureKind.TIMEOUT:
-        doing = "finish" if job.check else "load"
-        reason = (
-            f"{name} did not {doing} within {job.settings.timeout_s:g} s and was stopped "
-            "(--timeout SECONDS)"
-        )
-    elif kind is FailureKind.MEMORY:
-        reason = f"{name} filled more than {memory_limit / 2**30:.1f} GiB of memory and was stopped"
-    else:
-        reason = f"{name} {_end(exit_code)}"
-    frames = _user_frames(stack)
-    return JobFailure(kind, "\n".join([reason, *frames]), duration_s)
+    if exit_code is None or exit_code >= 0:
+        how = "os._exit, or a crash in native code"
+        return f"{name} ended the process with exit code {exit_code} ({how})"
+    try:
+        known = signal.Signals(-exit_code).name
+    except ValueError:
+        known = "unknown"
+    cause = "; the system does that when memory runs out" if -exit_code == signal.SIGKILL else ""
+    return f"{name} died of signal {-exit_code} ({known}){cause}"
+
+
+def failure(kind: FailureKind, reason: str, stack: str, duration_s: float) -> JobFailure:
+    """The failure with the user's frames that the worker was in."""
+    return JobFailure(kind, "\n".join([reason, *_user_frames(stack)]), duration_s)
 
 
 def with_output(failed: JobFailure, output: Path) -> JobFailure:
@@ -71,26 +80,11 @@ def with_output(failed: JobFailure, output: Path) -> JobFailure:
     return replace(failed, message="\n".join([failed.message, "  its last output:", *printed]))
 
 
-def _end(exit_code: int | None) -> str:
-    if exit_code is None or exit_code >= 0:
-        return f"ended the process with exit code {exit_code} (os._exit, or a crash in native code)"
-    try:
-        known = signal.Signals(-exit_code).name
-    except ValueError:
-        known = "unknown"
-    cause = ""
-    if -exit_code == signal.SIGKILL:
-        cause = "; the system does that when memory runs out"
-    return f"died of signal {-exit_code} ({known}){cause}"
-
-
 def _user_frames(stack: str) -> list[str]:
-    """Frames of a fault handler's text in calling order, from the user's code on."""
+    """Frames of a fault handler's text in calling order, without rlcheck's own and the importer's."""
     frames = [match.groupdict() for match in _FRAME.finditer(stack)][::-1]
-    start = next(
-        (i for i, frame in enumerate(frames) if trace.is_foreign(frame["file"])), len(frames)
-    )
+    foreign = [frame for frame in frames if trace.is_foreign(frame["file"])]
     return [
         f"  {trace.relative(frame['file'])}:{frame['line']} in {frame['function']}"
-        for frame in frames[start:][-_FRAMES:]
+        for frame in foreign[-_FRAMES:]
     ]

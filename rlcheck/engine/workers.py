@@ -27,6 +27,9 @@ from rlcheck.engine.limits import memory_limit, resident_size, trim
 
 _TICK_S = 0.1
 _OUTPUT_LIMIT = 1 << 20
+LOADING_S = 120.0
+"""Seconds that loading a subject may take at least: torch alone takes many on a busy machine."""
+
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -40,6 +43,7 @@ class Worker:
     stacks: Path
     subjects: set[int] = field(default_factory=set)
     job: Job | None = None
+    loading: bool = False
     since: float = 0.0
     killed_for: FailureKind | None = None
     stack: str = ""
@@ -88,7 +92,7 @@ class WorkerPool:
         else:
             worker = self._start()
         worker.subjects.add(job.subject)
-        worker.since = time.monotonic()
+        worker.loading, worker.since = True, time.monotonic()
         worker.job = job
         try:
             worker.connection.send(job)
@@ -166,7 +170,7 @@ class WorkerPool:
         if kind == "progress":
             on_progress(job, *content)
         elif kind == "started":
-            worker.since = time.monotonic()
+            worker.loading, worker.since = False, time.monotonic()
         else:
             worker.job = None
             if isinstance(content, JobFailure) and content.kind is FailureKind.RAISED:
@@ -180,7 +184,8 @@ class WorkerPool:
         assert job is not None, "an idle worker was examined"
         if worker.process.poll() is not None and not worker.connection.poll():
             return self._died(worker)
-        if time.monotonic() - worker.since > job.settings.timeout_s and not worker.killed_for:
+        over_time = time.monotonic() - worker.since > _limit_s(job, loading=worker.loading)
+        if over_time and not worker.killed_for:
             worker.kill_for(FailureKind.TIMEOUT)
             return self._died(worker)
         return None
@@ -193,9 +198,14 @@ class WorkerPool:
         worker.kill()
         kind = worker.killed_for or FailureKind.DIED
         stack = worker.stack or deaths.read_stack(worker.stacks)
-        failure = deaths.failure(
-            job, kind, worker.process.returncode, stack, duration_s, self._memory_limit
-        )
+        reasons = {
+            FailureKind.TIMEOUT: deaths.timed_out(
+                job, _limit_s(job, loading=worker.loading), loading=worker.loading
+            ),
+            FailureKind.MEMORY: deaths.out_of_memory(job, self._memory_limit),
+            FailureKind.DIED: deaths.ended(job, worker.process.returncode),
+        }
+        failure = deaths.failure(kind, reasons[kind], stack, duration_s)
         return job, deaths.with_output(failure, worker.output)
 
     def _watch(self) -> None:
@@ -205,6 +215,11 @@ class WorkerPool:
                     trim(worker.output, _OUTPUT_LIMIT)
                     if resident_size(worker.process.pid) > self._memory_limit:
                         worker.kill_for(FailureKind.MEMORY)
+
+
+def _limit_s(job: Job, *, loading: bool) -> float:
+    timeout_s = job.settings.timeout_s
+    return max(timeout_s, LOADING_S) if loading else timeout_s
 
 
 def core_count() -> int:

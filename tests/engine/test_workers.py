@@ -85,6 +85,15 @@ def test_a_subject_that_dies_while_it_is_bound_is_named():
         run(spec)
 
 
+def test_a_subject_that_never_loads_is_stopped(monkeypatch):
+    from rlcheck.errors import SubjectError
+
+    monkeypatch.setattr(workers, "LOADING_S", 2.0)
+    spec = toy("hangs", constants={"call-in-bind": True})
+    with pytest.raises(SubjectError, match="hangs did not load within 2 s and was stopped"):
+        run(spec, settings=QUICK)
+
+
 def test_a_raw_object_that_no_worker_can_import_is_refused():
     from rlcheck.errors import UsageError
     from rlcheck.subjects import SubjectSpec
