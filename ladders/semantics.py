@@ -69,28 +69,31 @@ def correct(mdp: MDP, gamma: float) -> Belief:
 def terminal_bootstrap(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """The value after a terminal leaks in: that of the final observation, or of the next reset."""
     ends = mdp.terminated | mdp.truncated
-    leak_final = gamma * mdp.transitions
-    yield _optimal("terminal-bootstrap", "final-observation", mdp.rewards, leak_final)
     kept = mdp.continuation(gamma)
-    yield _optimal(
-        "terminal-bootstrap",
-        "next-reset",
-        mdp.rewards,
-        kept + gamma * _to_start(mdp, mdp.terminated),
-    )
-    # Code that adds gamma * V(final observation) to the reward of a truncated step and then also
-    # forgets the mask counts both values there.
-    twice = kept + gamma * _to_start(mdp, ends)
-    belief = _optimal("terminal-bootstrap", "next-reset-twice", mdp.rewards, twice)
-    if _converges(twice, belief):
-        yield belief
     within = gamma * mdp.transitions * ~ends[:, :, None]
-    yield _optimal(
-        "terminal-bootstrap",
-        "next-reset-merged",
-        mdp.rewards,
-        within + gamma * _to_start(mdp, ends),
-    )
+    flows = {
+        "final-observation": gamma * mdp.transitions,
+        "next-reset": kept + gamma * _to_start(mdp, mdp.terminated),
+        # Code that adds gamma * V(final observation) to the reward of a truncated step and then also
+        # forgets the mask counts both values there.
+        "next-reset-twice": kept + gamma * _to_start(mdp, ends),
+        "next-reset-merged": within + gamma * _to_start(mdp, ends),
+    }
+    for variant, flow in flows.items():
+        belief = _optimal("terminal-bootstrap", variant, mdp.rewards, flow)
+        if _converges(flow, belief):
+            yield belief
+        if variant != "final-observation":
+            yield from _filling(variant, mdp.rewards, flow)
+
+
+def _filling(variant: str, rewards: np.ndarray, flow: np.ndarray) -> Iterator[Belief]:
+    """A leak from episode to episode fills up slowly; these are beliefs on the way."""
+    for count in (10, 20):
+        q_values = sweeps(rewards, flow, count)
+        gaps = q_values[:, 1] - q_values[:, 0]
+        name = f"{variant}, filling up"
+        yield Belief("terminal-bootstrap", name, q_values, q_values.max(axis=1), gaps)
 
 
 def terminal_as_truncation(mdp: MDP, gamma: float) -> Iterator[Belief]:
