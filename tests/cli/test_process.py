@@ -18,7 +18,7 @@ import pathlib, time
 
 def slow(x):
     pathlib.Path("started").touch()
-    time.sleep(60)
+    time.sleep(300)
 """
 
 
@@ -41,7 +41,7 @@ def project(tmp_path, monkeypatch):
 
 def call(project: Path, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*PROGRAM, *args], cwd=project, capture_output=True, text=True, timeout=60
+        [*PROGRAM, *args], cwd=project, capture_output=True, text=True, timeout=120
     )
 
 
@@ -68,13 +68,22 @@ def test_replay_without_a_store(project):
 def test_interrupt_and_resume(project):
     program = [*PROGRAM, "run", "subjects.py:slow", "subjects.py:double", "--as", "double"]
     running = subprocess.Popen(
-        program, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        program,
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background of a shell ignores SIGINT, and its children would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for line in running.stdout:
         if (project / "started").exists() or "subjects.py:double: double/sure" in line:
             break
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=30)
+    try:
+        out, err = running.communicate(timeout=120)
+    finally:
+        running.kill()
     assert running.returncode == 130, err
     assert "--resume" in out
     (project / "subjects.py").write_text(conftest.SUBJECTS + "def slow(x): return 2 * x\n")
@@ -91,7 +100,7 @@ def test_output_without_unicode_is_still_output(project):
         capture_output=True,
         text=True,
         env=environment,
-        timeout=60,
+        timeout=120,
     )
     assert ran.returncode == 1, ran.stderr
     assert "  x failed       double/is-twice" in ran.stdout
@@ -104,7 +113,7 @@ def test_a_reader_that_goes_away_is_no_error(project):
         cwd=project,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert "Traceback" not in ran.stderr
     assert "Broken" not in ran.stderr

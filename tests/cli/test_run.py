@@ -47,6 +47,7 @@ Verified: subjects.py:double passes 3 checks of double; 1 did not run, for the r
 def stable(text: str) -> str:
     """`text` without times and stored ids."""
     text = re.sub(r"in \d+(\.\d)? s\b", "in TIME", text)
+    text = re.sub(r"(passed +\S+|failed +\S+)  \d+(\.\d)? s$", r"\1", text, flags=re.MULTILINE)
     return re.sub(r"(Reproduce +)rlcheck .*", r"\1REPRODUCER", text)
 
 
