@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,21 +57,33 @@ def module_parameters(agent: Any) -> dict[str, np.ndarray]:
     torch = sys.modules.get("torch")
     if torch is None:
         return {}
-    modules = {"": agent} if isinstance(agent, torch.nn.Module) else dict(vars(agent))
     found: dict[str, np.ndarray] = {}
     seen: set[int] = set()
-    for prefix, value in modules.items():
-        if isinstance(value, torch.nn.Module):
-            named = [(f"{prefix}.{n}".lstrip("."), p) for n, p in value.named_parameters()]
-        elif isinstance(value, torch.Tensor) and value.requires_grad and value.is_leaf:
-            named = [(prefix, value)]
-        else:
-            continue
-        for name, parameter in named:
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                found[name] = parameter.detach().cpu().numpy().copy()
+    for name, parameter in _parameters("", agent, torch, depth=2):
+        if id(parameter) not in seen:
+            seen.add(id(parameter))
+            found[name] = parameter.detach().cpu().numpy().copy()
     return found
+
+
+def _parameters(prefix: str, value: Any, torch: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    """Parameters of modules and leaf tensors in an object, or in lists and dicts that it holds."""
+    if isinstance(value, torch.nn.Module):
+        for name, parameter in value.named_parameters():
+            yield f"{prefix}.{name}".lstrip("."), parameter
+    elif isinstance(value, torch.Tensor):
+        if value.requires_grad and value.is_leaf:
+            yield prefix, value
+    elif depth > 0:
+        held: Mapping[Any, Any] = {}
+        if isinstance(value, Mapping):
+            held = value
+        elif isinstance(value, (list, tuple)):
+            held = dict(enumerate(value))
+        elif not prefix:
+            held = vars(value)
+        for name, item in held.items():
+            yield from _parameters(f"{prefix}.{name}".lstrip("."), item, torch, depth - 1)
 
 
 def named_arrays(value: Any) -> dict[str, np.ndarray]:

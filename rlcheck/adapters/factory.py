@@ -59,14 +59,25 @@ class FactorySubject:
             given["gamma"] = gamma
         chosen = {**self.constants, **(options or {})}
 
+        made: list[gymnasium.Env] = []
+
+        def make_env() -> gymnasium.Env:
+            made.append(task.make_env())
+            return made[-1]
+
         def build(**more: Any) -> tuple[Any, gymnasium.Env]:
-            environments, example = _environments(self.plan, task, n_envs)
+            environments, example = _environments(self.plan, make_env, n_envs)
             return self.plan.call({**given, **environments, **more}, chosen), example
 
         if self.framework == "train-function":
             return _train_function_handle(build, self.plan.name)
         product, example = build()
-        return _handle(product, ProductSource(self.plan.name, example, lambda: build()[0]), task)
+        if is_sb3_model(product):
+            from rlcheck.adapters.sb3_handle import sb3_handle
+
+            return sb3_handle(product, task, {id(env) for env in made})
+        source = ProductSource(self.plan.name, example, lambda: build()[0])
+        return product_handle(product, source)
 
 
 def factory_subject(raw: Callable[..., Any], options: Options) -> AgentSubject:
@@ -130,24 +141,16 @@ def _notes(plan: CallPlan) -> tuple[str, ...]:
 
 
 def _environments(
-    plan: CallPlan, task: Task, n_envs: int | None
+    plan: CallPlan, make_env: Callable[[], gymnasium.Env], n_envs: int | None
 ) -> tuple[dict[str, Any], gymnasium.Env]:
     """What the factory gets to learn in, by role, and one environment to read the spaces from."""
-    example = task.make_env()
-    given: dict[str, Any] = {"env": example, "make_env": task.make_env}
+    example = make_env()
+    given: dict[str, Any] = {"env": example, "make_env": make_env}
     if "envs" in plan.roles:
         from gymnasium.vector import SyncVectorEnv
 
-        given["envs"] = SyncVectorEnv([task.make_env] * (n_envs or DEFAULT_N_ENVS))
+        given["envs"] = SyncVectorEnv([make_env] * (n_envs or DEFAULT_N_ENVS))
     return given, example
-
-
-def _handle(product: Any, source: ProductSource, task: Task) -> AgentHandle:
-    if is_sb3_model(product):
-        from rlcheck.adapters.sb3_handle import sb3_handle
-
-        return sb3_handle(product, task)
-    return product_handle(product, source)
 
 
 def _train_function_handle(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 
-from rlcheck.adapters.sb3_handle import as_tensor, asking, normalized
+from rlcheck.adapters.sb3_view import View
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -19,7 +19,7 @@ LOSS_NAMES = ("train/value_loss", "train/critic_loss", "train/loss")
 
 
 def fit_transition(
-    model: BaseAlgorithm,
+    seen: View,
     observation: Any,
     action: Any,
     reward: float,
@@ -36,25 +36,24 @@ def fit_transition(
     Returns:
         The critic's loss that `train()` logged at each step; empty where it logs none.
     """
+    model: Any = seen.model
     on_policy = hasattr(model, "rollout_buffer")
     losses = []
     with _logger(model) as logger, _short_rollout(model):
         if not on_policy:
-            _fill_replay(
-                model, observation, action, reward, next_observation, terminated, truncated
-            )
+            _fill_replay(seen, observation, action, reward, next_observation, terminated, truncated)
         for _ in range(steps):
             logger.name_to_value.clear()
             if on_policy:
-                _fill_rollout(model, observation, action, reward, next_observation, terminated)
-                model.train()  # type: ignore[attr-defined]
+                _fill_rollout(seen, observation, action, reward, next_observation, terminated)
+                model.train()
             else:
-                model.train(gradient_steps=1, batch_size=model.batch_size)  # type: ignore[attr-defined]
+                model.train(gradient_steps=1, batch_size=model.batch_size)
             known = [name for name in LOSS_NAMES if name in logger.name_to_value]
             if known:
                 losses.append(float(logger.name_to_value[known[0]]))
     if not on_policy:
-        model.replay_buffer.reset()  # type: ignore[attr-defined]
+        model.replay_buffer.reset()
     return losses
 
 
@@ -99,7 +98,7 @@ def _repeated(value: Any, count: int) -> np.ndarray:
 
 
 def _fill_rollout(
-    model: Any,
+    seen: View,
     observation: Any,
     action: Any,
     reward: float,
@@ -113,16 +112,17 @@ def _fill_rollout(
     """
     import torch
 
+    model: Any = seen.model
     buffer = model.rollout_buffer
     buffer.reset()
     count = buffer.n_envs
-    observations = normalized(model, _repeated(observation, count))
+    observations = seen.inputs(_repeated(observation, count))
     actions = _repeated(action, count)
-    with asking(model):
+    with seen.asking():
         action_tensor = torch.as_tensor(actions, device=model.device)
-        inputs = as_tensor(model, _repeated(observation, count))
+        inputs = seen.tensor(_repeated(observation, count))
         values, log_probs, _ = model.policy.evaluate_actions(inputs, action_tensor)
-        reached = model.policy.predict_values(as_tensor(model, _repeated(next_observation, count)))
+        reached = model.policy.predict_values(seen.tensor(_repeated(next_observation, count)))
     rewards = np.full(count, reward, dtype=np.float32)
     if not terminated:
         rewards = rewards + model.gamma * reached.cpu().numpy().reshape(count)
@@ -135,7 +135,7 @@ def _fill_rollout(
 
 
 def _fill_replay(
-    model: Any,
+    seen: View,
     observation: Any,
     action: Any,
     reward: float,
@@ -144,6 +144,7 @@ def _fill_replay(
     truncated: bool,
 ) -> None:
     """One entry, in the units in which the buffer keeps actions (scaled to [-1, 1])."""
+    model: Any = seen.model
     buffer = model.replay_buffer
     buffer.reset()
     count = buffer.n_envs
@@ -151,8 +152,8 @@ def _fill_replay(
     if isinstance(model.action_space, spaces.Box):
         actions = model.policy.scale_action(actions)
     buffer.add(
-        _repeated(observation, count),
-        _repeated(next_observation, count),
+        seen.wrapped(_repeated(observation, count)),
+        seen.wrapped(_repeated(next_observation, count)),
         actions,
         np.full(count, reward, dtype=np.float32),
         np.full(count, terminated or truncated),

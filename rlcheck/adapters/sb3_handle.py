@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from gymnasium import spaces
 from rlcheck.adapters.arrays import check_actions, module_parameters
 from rlcheck.adapters.protocol import AgentHandle, Task
 from rlcheck.adapters.rng import preserved_rng
+from rlcheck.adapters.sb3_view import View, view
 
 if TYPE_CHECKING:
     import torch
@@ -21,32 +22,31 @@ if TYPE_CHECKING:
     Rows = Callable[[np.ndarray], np.ndarray]
 
 
-def sb3_handle(model: BaseAlgorithm, task: Task | None) -> AgentHandle:
+def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = ()) -> AgentHandle:
     """The handle of one model.
 
     Args:
         model: any on- or off-policy algorithm of Stable-Baselines3, or a subclass.
         task: what a loaded copy of it learns in; None for a model that is only asked.
+        given: ids of the environments that a user's factory was given to build it.
     """
     from rlcheck.adapters.sb3_fit import fit_transition
 
-    normalizer = model.get_vec_normalize_env()
-    # With normalised rewards the critic speaks of other units than the environment.
-    same_units = normalizer is None or not normalizer.norm_reward
+    seen = view(model, given)
     return AgentHandle(
         learn=lambda total_timesteps: _learn(model, total_timesteps),
-        predict=lambda observations: _predict(model, observations),
-        sample=lambda observations: _sample(model, observations),
-        values=_values(model) if same_units else None,
-        q_values=_q_values(model) if same_units else None,
-        action_probabilities=_action_probabilities(model),
-        fit_transition=(lambda *t: fit_transition(model, *t)) if same_units else None,
+        predict=lambda observations: _predict(seen, observations),
+        sample=lambda observations: _sample(seen, observations),
+        values=_values(seen) if seen.same_units else None,
+        q_values=_q_values(seen) if seen.same_units else None,
+        action_probabilities=_action_probabilities(seen),
+        fit_transition=partial(fit_transition, seen) if seen.same_units else None,
         parameters=lambda: module_parameters(model),
-        act_one=lambda observation: _act_one(model, observation),
-        acting=lambda: _Acting(model),
-        save=lambda path: model.save(path),
-        load=lambda path: _load(model, path, task),
+        act_one=lambda observation: _act_one(seen, observation),
+        acting=lambda: _Acting(seen),
         stored_actions=_stored_actions(model),
+        save=model.save,
+        load=lambda path: _load(model, path, task),
         native=model,
     )
 
@@ -55,44 +55,17 @@ def _learn(model: BaseAlgorithm, total_timesteps: int) -> None:
     model.learn(total_timesteps=total_timesteps)
 
 
-@contextmanager
-def asking(model: BaseAlgorithm) -> Iterator[None]:
-    """No gradients, and every module back in the mode (training or not) that it was in."""
-    import torch
-
-    modes = [(module, module.training) for module in model.policy.modules()]
-    model.policy.set_training_mode(False)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
+def _predict(seen: View, observations: np.ndarray) -> np.ndarray:
+    with seen.asking():
+        actions, _ = seen.model.predict(seen.inputs(observations), deterministic=True)
+    return _checked(seen.model, actions)
 
 
-def normalized(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray:
-    """Observations as the policy sees them; the running statistics stay as they are."""
-    normalizer = model.get_vec_normalize_env()
-    copied = np.array(observations)
-    return copied if normalizer is None else normalizer.normalize_obs(copied)  # type: ignore[return-value]
-
-
-def as_tensor(model: BaseAlgorithm, observations: np.ndarray) -> torch.Tensor:
-    """A batch of the environment's observations as the policy's networks take it."""
-    tensor, _ = model.policy.obs_to_tensor(normalized(model, observations))
-    return tensor  # type: ignore[return-value]
-
-
-def _predict(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray:
-    with asking(model):
-        actions, _ = model.predict(normalized(model, observations), deterministic=True)
-    return _checked(model, actions)
-
-
-def _act_one(model: BaseAlgorithm, observation: Any) -> np.ndarray:
-    with asking(model):
-        action, _ = model.predict(normalized(model, observation), deterministic=True)
-    return _checked(model, action)
+def _act_one(seen: View, observation: Any) -> np.ndarray:
+    with seen.asking():
+        one = seen.inputs(np.asarray(observation)[None])[0]
+        action, _ = seen.model.predict(one, deterministic=True)
+    return _checked(seen.model, action)
 
 
 def _checked(model: BaseAlgorithm, actions: Any) -> np.ndarray:
@@ -100,14 +73,15 @@ def _checked(model: BaseAlgorithm, actions: Any) -> np.ndarray:
     return check_actions(np.asarray(actions), model.action_space, what)
 
 
-def _sample(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray:
+def _sample(seen: View, observations: np.ndarray) -> np.ndarray:
     """Actions as in training.
 
     Row by row for algorithms that decide once a call whether to explore (DQN), and with the action
     noise of those that add it outside the policy (TD3, DDPG).
     """
-    inputs = normalized(model, observations)
-    with asking(model):
+    model: Any = seen.model
+    inputs = seen.inputs(observations)
+    with seen.asking():
         if hasattr(model, "exploration_rate"):
             actions = np.stack([model.predict(row, deterministic=False)[0] for row in inputs])
         else:
@@ -123,31 +97,31 @@ def _sample(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray:
 class _Acting:
     """A greedy actor that carries the state of a recurrent policy."""
 
-    def __init__(self, model: BaseAlgorithm) -> None:
-        self.model = model
+    def __init__(self, seen: View) -> None:
+        self.seen = seen
         self.state: Any = None
 
     def __call__(self, observations: np.ndarray, episode_start: np.ndarray) -> np.ndarray:
-        with asking(self.model):
-            actions, self.state = self.model.predict(
-                normalized(self.model, observations),
+        with self.seen.asking():
+            actions, self.state = self.seen.model.predict(
+                self.seen.inputs(observations),
                 state=self.state,
                 episode_start=np.asarray(episode_start, dtype=bool),
                 deterministic=True,
             )
-        return _checked(self.model, actions)
+        return _checked(self.seen.model, actions)
 
 
-def _values(model: BaseAlgorithm) -> Rows | None:
+def _values(seen: View) -> Rows | None:
     """V of an actor-critic; max Q of DQN; smallest Q of the greedy action of SAC, TD3 and DDPG."""
     import torch
 
-    policy: Any = model.policy
+    policy: Any = seen.model.policy
 
     def of(compute: Callable[[torch.Tensor], torch.Tensor]) -> Rows:
         def values(observations: np.ndarray) -> np.ndarray:
-            with asking(model):
-                result = compute(as_tensor(model, observations))
+            with seen.asking():
+                result = compute(seen.tensor(observations))
             return result.double().cpu().numpy().reshape(len(observations))
 
         return values
@@ -166,26 +140,26 @@ def _values(model: BaseAlgorithm) -> Rows | None:
     return None
 
 
-def _q_values(model: BaseAlgorithm) -> Rows | None:
-    network = getattr(model.policy, "q_net", None)
+def _q_values(seen: View) -> Rows | None:
+    network = getattr(seen.model.policy, "q_net", None)
     if network is None:
         return None
 
     def q_values(observations: np.ndarray) -> np.ndarray:
-        with asking(model):
-            return network(as_tensor(model, observations)).double().cpu().numpy()
+        with seen.asking():
+            return network(seen.tensor(observations)).double().cpu().numpy()
 
     return q_values
 
 
-def _action_probabilities(model: BaseAlgorithm) -> Rows | None:
-    get_distribution = getattr(model.policy, "get_distribution", None)
-    if get_distribution is None or not isinstance(model.action_space, spaces.Discrete):
+def _action_probabilities(seen: View) -> Rows | None:
+    get_distribution = getattr(seen.model.policy, "get_distribution", None)
+    if get_distribution is None or not isinstance(seen.model.action_space, spaces.Discrete):
         return None
 
     def probabilities(observations: np.ndarray) -> np.ndarray:
-        with asking(model):
-            distribution = get_distribution(as_tensor(model, observations)).distribution
+        with seen.asking():
+            distribution = get_distribution(seen.tensor(observations)).distribution
             return distribution.probs.double().cpu().numpy()
 
     return probabilities

@@ -174,6 +174,23 @@ def test_torch_results_and_parameters() -> None:
     assert set(handle.parameters()) == {"critic.weight", "critic.bias"}
 
 
+def test_parameters_are_found_in_lists_and_dicts_and_counted_once() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Agent(TableAgent):
+        def __init__(self, env: Any) -> None:
+            super().__init__(env)
+            critic = torch.nn.Linear(2, 1)
+            self.networks = {"critic": critic, "heads": [torch.nn.Linear(2, 2)]}
+            self.optimizer = torch.optim.Adam(critic.parameters())
+            self.log_alpha = torch.zeros(1, requires_grad=True)
+            self.critic = critic
+
+    names = set(bound(Agent).make(rooms(), seed=0).parameters())
+    assert {"networks.critic.weight", "networks.critic.bias", "log_alpha"} <= names
+    assert len(names) == 3
+
+
 def test_looking_changes_no_random_stream() -> None:
     class Noisy(TableAgent):
         def predict(self, observation: Any, deterministic: bool = True) -> Any:

@@ -158,6 +158,29 @@ def test_normalised_observations_are_normalised_for_the_policy_only() -> None:
     assert subject.make(rooms(), seed=0, options={"norm_reward": True}).values is None
 
 
+def test_wrappers_of_a_factory_stand_between_the_model_and_the_observations() -> None:
+    import gymnasium
+
+    def make_agent(env: Any, seed: int, scale: float = 1.0) -> Any:
+        env = gymnasium.wrappers.NormalizeObservation(env)
+        if scale != 1.0:
+            env = gymnasium.wrappers.TransformReward(env, lambda reward: scale * reward)
+        return sb3.A2C("MlpPolicy", env, seed=seed)
+
+    subject = bind_agent(make_agent, Options())
+    handle = subject.make(rooms(), seed=0)
+    handle.learn(64)
+    wrapper = handle.native.get_env().envs[0].env
+    mean, var = wrapper.obs_rms.mean.copy(), wrapper.obs_rms.var.copy()
+    inputs = ((ROOMS - mean) / np.sqrt(var + wrapper.epsilon)).astype(np.float32)
+    with torch.no_grad():
+        expected = handle.native.policy.predict_values(torch.as_tensor(inputs)).numpy().ravel()
+    assert np.allclose(handle.values(ROOMS), expected, atol=1e-6)
+    assert handle.act_one(ROOMS[0]).shape == ()
+    assert np.array_equal(wrapper.obs_rms.mean, mean)
+    assert subject.make(rooms(), seed=0, options={"scale": 0.1}).values is None
+
+
 def _run(observe: bool) -> dict[str, np.ndarray]:
     handle = bind_agent(sb3.DQN, Options()).make(rooms(), seed=0, options=SMALL["DQN"])
     for _ in range(3):
