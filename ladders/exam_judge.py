@@ -6,6 +6,8 @@ Level n trains fresh agents with a budget of n steps, one a seed; budgets double
   of each question, with every fault improbable: policy gradients can settle early on one question).
 - failed: the sheets of two successive levels (n and 2n steps) bear the same wrong answers, and neither
   "learned" nor "has not learned yet" explains them: their probability is below alpha.
+- failed, too, if the last three budgets leave the same questions wrong and harder ones right: a fault
+  that is not in the catalogue.
 - otherwise the next level, and after the last one `inconclusive` with what is missing.
 """
 
@@ -160,7 +162,7 @@ def _failed(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Out
         return None
     stable = _stable(exam, before, now)
     suspects = _named(exam, graded, [*before, *now], now, stable)
-    if not suspects and _unexplained(exam, now, stable):
+    if not suspects and _unexplained(exam, [*before, *now], stable):
         suspects = {fault: 0.5 * weight for fault, weight in graded.ranked_faults()[:5]}
     if not suspects:
         return None
@@ -205,22 +207,21 @@ def _named(
     return found
 
 
-def _unexplained(exam: Exam, now: list[Sheet], stable: np.ndarray) -> bool:
-    """Whether a question stays wrong although one at least as hard is answered right by all runs.
+def _unexplained(exam: Exam, sheets: list[Sheet], stable: np.ndarray) -> bool:
+    """Whether two questions stay wrong although two at least as hard are answered right by all runs.
 
     As hard means: information has to travel as far, and the gap is no larger. A policy that is still
     improving is let off where its answer is right for what it does later in the question.
     """
     gaps, depth = np.abs(exam.beliefs[0].gaps[exam.decisions]), depths(exam)
-    right = ~_wrong(exam, now).any(axis=0)
-    lagging = [lagging_policy(exam, sheet).gaps[exam.decisions] for sheet in now]
+    right = ~_wrong(exam, sheets).any(axis=0)
     excused = np.array(
-        [(gap > 0) == (sheet.answers == 1) for gap, sheet in zip(lagging, now, strict=True)]
+        [(lagging_policy(exam, s).gaps[exam.decisions] > 0) == (s.answers == 1) for s in sheets]
     )
     guilty = [
         question
         for question in np.nonzero(stable & ~excused.any(axis=0))[0]
-        if (right & (depth >= depth[question]) & (gaps <= gaps[question])).any()
+        if (right & (depth >= depth[question]) & (gaps <= gaps[question])).sum() >= 2
     ]
     return len(guilty) >= 2
 
@@ -239,6 +240,9 @@ def _settled(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Ou
             f"steps; seeds differ on {', '.join(named_questions(exam, wrong.any(axis=0)))}"
         )
         return Outcome(Status.PASSED, message, {"steps": steps[-1]})
+    persistent = _persistent(exam, levels, graded)
+    if persistent is not None:
+        return persistent
     if steps[-1] < DOES_NOT_LEARN_STEPS or _still_waiting(context, steps[-1]):
         return None
     easy = (depths(exam) <= 1) & (np.abs(exam.beliefs[0].gaps[exam.decisions]) >= 0.9)
@@ -251,6 +255,22 @@ def _settled(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Ou
     )
     suspects = {"does-not-learn": 0.4, "no-policy-gradient": 0.2, "batch-misaligned": 0.2}
     return Outcome(Status.FAILED, message, {"steps": steps[-1], "share": share}, suspects)
+
+
+def _persistent(exam: Exam, levels: dict[int, list[Sheet]], graded: Grade) -> Outcome | None:
+    """Failed if three budgets, each twice the last, leave the same questions wrong, harder ones right.
+
+    No fault of the catalogue need fit: this is how a mistake that nobody has modelled yet shows.
+    """
+    if len(levels) < 3:
+        return None
+    recent = [levels[steps] for steps in sorted(levels)[-3:]]
+    stable = np.all([_wrong(exam, sheets).all(axis=0) for sheets in recent], axis=0)
+    sheets = [sheet for level in recent for sheet in level]
+    if not _unexplained(exam, sheets, stable):
+        return None
+    suspects = {fault: 0.5 * weight for fault, weight in graded.ranked_faults()[:5]}
+    return failed_outcome(exam, graded, suspects, sheets, stable)
 
 
 def _still_waiting(context: Context, steps: int) -> bool:

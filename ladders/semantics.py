@@ -115,6 +115,7 @@ def truncation_bootstraps_reset(mdp: MDP, gamma: float) -> Iterator[Belief]:
 
 
 def _first_step(mdp: MDP) -> np.ndarray:
+    """[S, A] whether (s, a) is the first step of its episode."""
     return np.broadcast_to((mdp.start > 0)[:, None], mdp.rewards.shape)
 
 
@@ -124,29 +125,50 @@ def _before_last_step(mdp: MDP) -> np.ndarray:
     return (mdp.transitions @ ends.astype(float) > 0.5) & ~(mdp.terminated | mdp.truncated)
 
 
-def _shifted_mask(mdp: MDP, gamma: float, fault: str, masked: np.ndarray) -> Iterator[Belief]:
-    """The end flag sits on the steps `masked` instead of on the last ones, which therefore leak."""
-    flow = mdp.continuation(gamma)
-    to_reset = flow + gamma * _to_start(mdp, mdp.terminated)
-    merged = flow * ~mdp.truncated[:, :, None]
-    merged = merged + gamma * _to_start(mdp, mdp.terminated | mdp.truncated)
-    to_final = gamma * mdp.transitions
-    for variant, leaking in {
-        "next-reset": to_reset,
-        "next-reset-merged": merged,
-        "final-observation": to_final,
-    }.items():
-        yield _optimal(fault, variant, mdp.rewards, leaking * ~masked[:, :, None])
+def _shifted_mask(
+    mdp: MDP, gamma: float, fault: str, masked: np.ndarray, next_start: np.ndarray
+) -> Iterator[Belief]:
+    """The end flag sits on the steps `masked` instead of on the last ones, which therefore leak.
+
+    Args:
+        masked: [S, A] bool, the steps that are cut off.
+        next_start: [S] weight with which the first state of the next episode leaks into an end.
+    """
+    ends = mdp.terminated | mdp.truncated
+    free = ~masked[:, :, None]
+    within = gamma * mdp.transitions * ~ends[:, :, None]
+    cut = gamma * mdp.transitions * mdp.truncated[:, :, None]
+    reset = gamma * next_start[None, None, :]
+    leak = reset * ends[:, :, None]
+    terminal_leak = reset * mdp.terminated[:, :, None]
+    flows = {
+        "next-reset": (within + cut + terminal_leak) * free,
+        "next-reset-merged": (within + leak) * free,
+        # The value at a time limit is added to the reward, which no mask touches.
+        "next-reset, truncation in the reward": (within + leak) * free + cut,
+        "final-observation": gamma * mdp.transitions * free,
+    }
+    for variant, flow in flows.items():
+        yield _optimal(fault, variant, mdp.rewards, flow)
 
 
 def done_late(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """The end flag arrives one step late: ends leak, the first step of an episode is cut off."""
-    yield from _shifted_mask(mdp, gamma, "done-late", _first_step(mdp))
+    yield from _shifted_mask(mdp, gamma, "done-late", _first_step(mdp), mdp.start)
 
 
 def done_early(mdp: MDP, gamma: float) -> Iterator[Belief]:
-    """The end flag comes one step early: the step before the last is cut off, the last leaks."""
-    yield from _shifted_mask(mdp, gamma, "done-early", _before_last_step(mdp))
+    """The end flag comes one step early: the step before the last is cut off, the last leaks.
+
+    An end is cut off after all where the next episode has a single step, which its policy decides.
+    """
+    ends = mdp.terminated | mdp.truncated
+    policy = greedy(correct(mdp, gamma).q_values)
+    for _ in range(5):
+        next_start = mdp.start * (1.0 - (policy * ends).sum(axis=1))
+        beliefs = list(_shifted_mask(mdp, gamma, "done-early", _before_last_step(mdp), next_start))
+        policy = greedy(beliefs[0].q_values)
+    yield from beliefs
 
 
 def next_observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:

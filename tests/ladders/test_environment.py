@@ -34,7 +34,7 @@ CORRECT = (
 )
 
 
-def run_check(check, bound, seed=0):
+def run_check(check, bound):
     """Drive one check as the engine does."""
     context = Context(facts=jsonable(dict(bound.facts)))
     asked = check.judge([], context)
