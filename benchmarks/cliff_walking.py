@@ -56,6 +56,7 @@ def train(make: Callable[..., TabularAgent], n_seeds: int, n_steps: int, alpha: 
             seed=seed,
             gamma=1.0,
             learning_rate=alpha,
+            anneal=False,
             epsilon_start=0.1,
             epsilon_end=0.1,
         ).learn(n_steps)

@@ -137,6 +137,7 @@ def make_q_learning(
     seed: int,
     gamma: float = 0.99,
     learning_rate: float = 0.3,
+    anneal: bool = True,
     epsilon_start: float = 1.0,
     epsilon_end: float = 0.05,
     exploration_fraction: float = 0.8,
@@ -148,8 +149,8 @@ def make_q_learning(
     Args:
         env: observations `Discrete` or one-hot `Box`, actions `Discrete`.
         seed: of the agent's randomness and of the environment's first reset.
-        gamma, learning_rate, epsilon_start, epsilon_end, exploration_fraction, initial_value: see
-            `TabularConfig`.
+        gamma, learning_rate, anneal, epsilon_start, epsilon_end, exploration_fraction,
+            initial_value: see `TabularConfig`.
         update: what to do with one transition; takes the arguments of `q_learning_update`.
 
     Raises:
@@ -157,10 +158,18 @@ def make_q_learning(
         ValueError: a hyper-parameter is out of range.
     """
     config = TabularConfig(
-        gamma, learning_rate, epsilon_start, epsilon_end, exploration_fraction, initial_value
+        gamma=gamma,
+        learning_rate=learning_rate,
+        anneal=anneal,
+        epsilon_start=epsilon_start,
+        epsilon_end=epsilon_end,
+        exploration_fraction=exploration_fraction,
+        initial_value=initial_value,
     )
 
-    def learn_one(q_table: np.ndarray, step: Transition, epsilon: float) -> np.ndarray:
+    def learn_one(
+        q_table: np.ndarray, step: Transition, alpha: float, epsilon: float
+    ) -> np.ndarray:
         return update(
             q_table,
             step.state,
@@ -168,7 +177,7 @@ def make_q_learning(
             step.reward,
             step.next_state,
             step.terminated,
-            learning_rate=learning_rate,
+            learning_rate=alpha,
             gamma=gamma,
         )
 
@@ -181,6 +190,7 @@ def make_sarsa(
     seed: int,
     gamma: float = 0.99,
     learning_rate: float = 0.3,
+    anneal: bool = True,
     epsilon_start: float = 1.0,
     epsilon_end: float = 0.05,
     exploration_fraction: float = 0.8,
@@ -192,8 +202,8 @@ def make_sarsa(
     Args:
         env: observations `Discrete` or one-hot `Box`, actions `Discrete`.
         seed: of the agent's randomness and of the environment's first reset.
-        gamma, learning_rate, epsilon_start, epsilon_end, exploration_fraction, initial_value: see
-            `TabularConfig`.
+        gamma, learning_rate, anneal, epsilon_start, epsilon_end, exploration_fraction,
+            initial_value: see `TabularConfig`.
         update: what to do with one transition; takes the arguments of `sarsa_update`.
 
     Raises:
@@ -201,10 +211,18 @@ def make_sarsa(
         ValueError: a hyper-parameter is out of range.
     """
     config = TabularConfig(
-        gamma, learning_rate, epsilon_start, epsilon_end, exploration_fraction, initial_value
+        gamma=gamma,
+        learning_rate=learning_rate,
+        anneal=anneal,
+        epsilon_start=epsilon_start,
+        epsilon_end=epsilon_end,
+        exploration_fraction=exploration_fraction,
+        initial_value=initial_value,
     )
 
-    def learn_one(q_table: np.ndarray, step: Transition, epsilon: float) -> np.ndarray:
+    def learn_one(
+        q_table: np.ndarray, step: Transition, alpha: float, epsilon: float
+    ) -> np.ndarray:
         return update(
             q_table,
             step.state,
@@ -213,7 +231,7 @@ def make_sarsa(
             step.next_state,
             step.next_action,
             step.terminated,
-            learning_rate=learning_rate,
+            learning_rate=alpha,
             gamma=gamma,
         )
 
@@ -226,6 +244,7 @@ def make_expected_sarsa(
     seed: int,
     gamma: float = 0.99,
     learning_rate: float = 0.3,
+    anneal: bool = True,
     epsilon_start: float = 1.0,
     epsilon_end: float = 0.05,
     exploration_fraction: float = 0.8,
@@ -237,8 +256,8 @@ def make_expected_sarsa(
     Args:
         env: observations `Discrete` or one-hot `Box`, actions `Discrete`.
         seed: of the agent's randomness and of the environment's first reset.
-        gamma, learning_rate, epsilon_start, epsilon_end, exploration_fraction, initial_value: see
-            `TabularConfig`.
+        gamma, learning_rate, anneal, epsilon_start, epsilon_end, exploration_fraction,
+            initial_value: see `TabularConfig`.
         update: what to do with one transition; takes the arguments of `expected_sarsa_update`.
 
     Raises:
@@ -246,10 +265,18 @@ def make_expected_sarsa(
         ValueError: a hyper-parameter is out of range.
     """
     config = TabularConfig(
-        gamma, learning_rate, epsilon_start, epsilon_end, exploration_fraction, initial_value
+        gamma=gamma,
+        learning_rate=learning_rate,
+        anneal=anneal,
+        epsilon_start=epsilon_start,
+        epsilon_end=epsilon_end,
+        exploration_fraction=exploration_fraction,
+        initial_value=initial_value,
     )
 
-    def learn_one(q_table: np.ndarray, step: Transition, epsilon: float) -> np.ndarray:
+    def learn_one(
+        q_table: np.ndarray, step: Transition, alpha: float, epsilon: float
+    ) -> np.ndarray:
         return update(
             q_table,
             step.state,
@@ -258,7 +285,7 @@ def make_expected_sarsa(
             step.next_state,
             epsilon_greedy_probabilities(q_table[step.next_state], epsilon=epsilon),
             step.terminated,
-            learning_rate=learning_rate,
+            learning_rate=alpha,
             gamma=gamma,
         )
 

@@ -30,6 +30,8 @@ class TabularConfig:
     Args:
         gamma: discount in [0, 1].
         learning_rate: alpha, step of an update towards its target, in (0, 1].
+        anneal: lets alpha fall linearly to 0 over each call of `learn`. SARSA needs it to settle:
+            under a constant step its values never stop swinging with the actions it happens to try.
         epsilon_start: probability of a random action at the start of `learn`.
         epsilon_end: the same from `exploration_fraction` of the training on.
         exploration_fraction: part of `learn` over which epsilon falls, linearly.
@@ -38,6 +40,7 @@ class TabularConfig:
 
     gamma: float
     learning_rate: float
+    anneal: bool
     epsilon_start: float
     epsilon_end: float
     exploration_fraction: float
@@ -69,7 +72,7 @@ class TabularAgent:
         env: observations `Discrete` or one-hot `Box`, actions `Discrete`.
         seed: of the agent's own randomness and of the environment's first reset.
         config: hyper-parameters.
-        update: (table, transition, epsilon) -> new table.
+        update: (table, transition, learning rate, epsilon) -> new table.
         commits: whether the intended next action is then taken, as SARSA says, or chosen anew
             from the updated table.
 
@@ -83,7 +86,7 @@ class TabularAgent:
         env: gymnasium.Env,
         seed: int,
         config: TabularConfig,
-        update: Callable[[np.ndarray, Transition, float], np.ndarray],
+        update: Callable[[np.ndarray, Transition, float, float], np.ndarray],
         commits: bool,
     ) -> None:
         self.algorithm, self.env, self.config = algorithm, env, config
@@ -124,7 +127,9 @@ class TabularAgent:
             next_state, reward = self._index(observation), _finite(reward)
             next_action = self._explore(next_state)
             transition = Transition(state, action, reward, next_state, next_action, terminated)
-            self.q_table = self._update(self.q_table, transition, self.epsilon)
+            fraction_left = 1.0 - step / total_timesteps if self.config.anneal else 1.0
+            learning_rate = fraction_left * self.config.learning_rate
+            self.q_table = self._update(self.q_table, transition, learning_rate, self.epsilon)
             episode_return += reward
             if terminated or truncated:
                 self.episode_returns.append(episode_return)
@@ -159,9 +164,9 @@ class TabularAgent:
             transition = Transition(
                 state, chosen, _finite(reward), next_state, next_action, bool(terminated)
             )
-            self.q_table = self._update(self.q_table, transition, self.epsilon)
-            moved = self.q_table[state, chosen] - before
-            losses.append(float((moved / self.config.learning_rate) ** 2))
+            rate = self.config.learning_rate
+            self.q_table = self._update(self.q_table, transition, rate, self.epsilon)
+            losses.append(float(((self.q_table[state, chosen] - before) / rate) ** 2))
         return losses
 
     # --- questions, each for one observation or a batch of them ---

@@ -167,7 +167,7 @@ def greedy_return(agent, max_steps: int = 100) -> float:
 
 
 def test_cliff_walking_splits_q_learning_and_sarsa():
-    rates = {"gamma": 1.0, "epsilon_start": 0.1, "epsilon_end": 0.1}
+    rates = {"gamma": 1.0, "anneal": False, "epsilon_start": 0.1, "epsilon_end": 0.1}
     bold = make_q_learning(gymnasium.make("CliffWalking-v1"), seed=0, learning_rate=0.5, **rates)
     cautious = make_expected_sarsa(
         gymnasium.make("CliffWalking-v1"), seed=0, learning_rate=0.5, **rates
