@@ -89,7 +89,9 @@ class Recorder:
         self.interval = max(1, total // _EVALUATIONS)
         self.evaluated_at = agent.steps
         self.lines = _lines_until(folder / "metrics.jsonl", agent.steps)
-        (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in self.lines))
+        (folder / "metrics.jsonl").write_text(
+            "".join(json.dumps(line) + "\n" for line in self.lines)
+        )
         self.board = SummaryWriter(str(folder), purge_step=agent.steps + 1)
         self.bar = tqdm(total=total, initial=agent.steps, unit="step", disable=None)
 
@@ -191,7 +193,9 @@ def train(arguments: argparse.Namespace) -> None:
                 f"not {arguments.steps}; resume it with the same number."
             )
     elif checkpoint.exists():
-        raise ValueError(f"{arguments.out} holds a run already; add --resume or choose another --out.")
+        raise ValueError(
+            f"{arguments.out} holds a run already; add --resume or choose another --out."
+        )
     arguments.out.mkdir(parents=True, exist_ok=True)
     config = {name: str(value) for name, value in vars(arguments).items()} | {"settings": settings}
     (arguments.out / "config.json").write_text(json.dumps(config, indent=2) + "\n")

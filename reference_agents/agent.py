@@ -50,7 +50,9 @@ def require_actions(env: BatchedEnv, kind: type[gymnasium.Space], algorithm: str
         TypeError: the environment's action space is not of this kind.
     """
     if not isinstance(env.action_space, kind):
-        remedy = {"Discrete": "ppo, sac or ddpg", "Box": "ppo, a2c, reinforce or dqn"}[kind.__name__]
+        remedy = {"Discrete": "ppo, sac or ddpg", "Box": "ppo, a2c, reinforce or dqn"}[
+            kind.__name__
+        ]
         raise TypeError(
             f"{algorithm} needs a {kind.__name__} action space, but this environment has "
             f"{env.action_space}; use {remedy}."
@@ -73,7 +75,7 @@ class Agent:
         self.algorithm, self.env, self.seeds, self.config = algorithm, env, seeds, config
         self.steps = 0  # environment steps a seed, over all calls of `learn`
         self.learn_from, self.learn_until = 0, 0
-        self.observations: Tensor | None = None
+        self.observations = torch.empty(0)  # to act on next; there are none before `learn`
         self.episodes = Episodes(env.num_seeds, env.num_envs)
         self.act_streams = self.make_streams("act")
         self.predict_streams = self.make_streams("predict")
@@ -226,7 +228,7 @@ class Agent:
         self.observations = checkpoint["observations"]
         for name, part in self.parts().items():
             part.load_state_dict(checkpoint["parts"][name])
-        if not checkpoint["parts"]["env"] and self.observations is not None:
+        if not checkpoint["parts"]["env"] and self.learn_until:
             # The environment could not be stored: its unfinished episodes are given up.
             self.start_episodes()
         return self

@@ -32,7 +32,12 @@ from reference_agents.exploration import epsilon_schedule
 from reference_agents.losses import dqn_loss
 from reference_agents.networks import SeedOptimiser, StackedMLP
 from reference_agents.polyak import polyak_update
-from reference_agents.replay import PrioritisedReplayBuffer, ReplayBuffer, Transitions
+from reference_agents.replay import (
+    PrioritisedReplayBuffer,
+    ReplayBuffer,
+    Transitions,
+    unreplayed,
+)
 from reference_agents.streams import SeedStreams
 from reference_agents.targets import double_q_target, dueling_q, q_learning_target
 
@@ -111,7 +116,8 @@ class DQN(Agent):
         components: DQNComponents,
     ) -> None:
         super().__init__("dqn", env, seeds, config)
-        self.components, self.num_actions = components, int(env.action_space.n)
+        self.components = components
+        self.num_actions = gymnasium.spaces.flatdim(env.action_space)
         sizes = [env.observation_size, *config.hidden, self.num_actions]
         dueling = components.dueling_q if config.dueling else None
         self.online = QNetwork(sizes, self.make_streams("init"), dueling)
@@ -244,8 +250,7 @@ class DQN(Agent):
     ) -> list[float]:
         """Learns one transition `steps` times; the losses (of the first seed) on the way."""
         parts = self._transition(obs, action, reward, next_obs, terminated, truncated)
-        one = torch.ones_like(parts[2])
-        batch = Transitions(*parts, one, torch.zeros_like(parts[1]), one)
+        batch = unreplayed(*parts)
         return [0.5 * float(self.update(batch)[1][0].square()) for _ in range(steps)]
 
     def act(self, observations: Tensor, deterministic: bool) -> Tensor:

@@ -71,7 +71,9 @@ class StackedMLP(nn.Module):
         self.activation = ACTIVATIONS[activation]
         gains = [2.0**0.5] * (len(sizes) - 2) + [output_gain]
         layers = list(zip(sizes[:-1], sizes[1:], gains, strict=True))
-        self.weights = nn.ParameterList(nn.Parameter(orthogonal(streams, *layer)) for layer in layers)
+        self.weights = nn.ParameterList(
+            nn.Parameter(orthogonal(streams, *layer)) for layer in layers
+        )
         self.biases = nn.ParameterList(
             nn.Parameter(torch.zeros_like(weight[:, :1, :])) for weight in self.weights
         )
@@ -137,7 +139,7 @@ class SeedOptimiser:
         self.max_grad_norm = max_grad_norm
         self.parameters = [parameter for module in modules for parameter in module.parameters()]
         self.flat = flatten_parameters(self.parameters)
-        self.flat.grad = torch.zeros_like(self.flat)
+        self.grad = self.flat.grad = torch.zeros_like(self.flat)
         self.adam = torch.optim.Adam([self.flat], lr=lr, eps=eps, fused=True)
 
     def set_lr(self, lr: float) -> None:
@@ -155,14 +157,16 @@ class SeedOptimiser:
             [S] the gradient norms before clipping.
         """
         grads = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
-        torch.cat([grad.flatten(1) for grad in grads], dim=1, out=self.flat.grad)
+        torch.cat([grad.flatten(1) for grad in grads], dim=1, out=self.grad)
         if self.max_grad_norm is None:
-            norms = torch.linalg.vector_norm(self.flat.grad, dim=1)
+            norms = torch.linalg.vector_norm(self.grad, dim=1)
         else:
-            norms = clip_grad_per_seed(self.flat.grad, self.max_grad_norm)
-        before = None if lr_scale is None else self.flat.clone()
-        self.adam.step()
-        if before is not None:
+            norms = clip_grad_per_seed(self.grad, self.max_grad_norm)
+        if lr_scale is None:
+            self.adam.step()
+        else:
+            before = self.flat.clone()
+            self.adam.step()
             self.flat.copy_(torch.lerp(before, self.flat, lr_scale.unsqueeze(1)))
         return norms
 

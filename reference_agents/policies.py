@@ -32,7 +32,9 @@ class ActionScale:
         device, dtype: of the tensors mapped.
     """
 
-    def __init__(self, space: gymnasium.spaces.Box, device: torch.device, dtype: torch.dtype):
+    def __init__(self, space: gymnasium.Space, device: torch.device, dtype: torch.dtype) -> None:
+        if not isinstance(space, gymnasium.spaces.Box):
+            raise TypeError(f"Continuous actions need a Box action space, not {space}.")
         bounded = np.isfinite(space.low) & np.isfinite(space.high)
         low, high = np.where(bounded, space.low, -1.0), np.where(bounded, space.high, 1.0)
         self.size = int(np.prod(space.shape))

@@ -71,9 +71,7 @@ class Reinforce(ActorCritic):
         if not config.baseline:
             self.values = None  # type: ignore[assignment]  # nothing trains the critic: no answer
         self.optimiser = SeedOptimiser([self.policy], config.lr, config.max_grad_norm)
-        self.critic_optimiser = SeedOptimiser(
-            [self.critic], config.critic_lr, config.max_grad_norm
-        )
+        self.critic_optimiser = SeedOptimiser([self.critic], config.critic_lr, config.max_grad_norm)
         self.seed_steps = torch.zeros(env.num_seeds, dtype=torch.int64, device=env.device)
         self.rounds = 0
 
@@ -85,7 +83,9 @@ class Reinforce(ActorCritic):
         lr_scale = (left if self.config.anneal else (left > 0)).to(self.env.dtype)
 
         passes = [self.play() for _ in range(-(-self.config.episodes // self.env.num_envs))]
-        rollout = Rollout(*(torch.cat(parts) for parts in zip(*(p[0] for p in passes), strict=True)))
+        rollout = Rollout(
+            *(torch.cat(parts) for parts in zip(*(p[0] for p in passes), strict=True))
+        )
         counts = torch.cat([p[1] for p in passes])  # [T, S, N], the steps inside episodes
 
         metrics = self.update(rollout, counts, lr_scale)
@@ -105,7 +105,8 @@ class Reinforce(ActorCritic):
         self.rounds += 1
         self.act_streams.skip_to(self.rounds)
         alive = torch.ones(observations.shape[:2], dtype=torch.bool, device=observations.device)
-        rows, counts = [], []
+        rows: list[tuple[Tensor, ...]] = []
+        counts = []
         while alive.any():
             draws = self.act_streams.uniform(self.env.num_envs, self.policy.draws_per_action)
             actions = self.policy.sample(observations, draws)
@@ -113,10 +114,9 @@ class Reinforce(ActorCritic):
             truncated = step.truncated
             if len(rows) + 1 == self.config.max_episode_steps:
                 truncated = ~step.terminated
-            rows.append(
-                (observations, actions, step.rewards, step.final_observations)
-                + (step.terminated, truncated)
-            )
+            reached = step.final_observations
+            ends = (step.terminated, truncated)
+            rows.append((observations, actions, step.rewards, reached, *ends))
             counts.append(alive)
             alive = alive & ~(step.terminated | truncated)
             observations = step.observations

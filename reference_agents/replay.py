@@ -43,6 +43,29 @@ class Transitions(NamedTuple):
     weights: Tensor
 
 
+def unreplayed(
+    observations: Tensor,
+    actions: Tensor,
+    rewards: Tensor,
+    next_observations: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
+) -> Transitions:
+    """One-step transitions [S, B] that come from no buffer, in the form of sampled ones."""
+    one = torch.ones_like(rewards)
+    return Transitions(
+        observations,
+        actions,
+        rewards,
+        next_observations,
+        terminated,
+        truncated,
+        later_discounts=one,
+        indices=torch.zeros_like(terminated, dtype=torch.int64),
+        weights=one,
+    )
+
+
 class ReplayBuffer:
     """The last `capacity` transitions of every seed, sampled uniformly.
 

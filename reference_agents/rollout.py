@@ -55,9 +55,7 @@ def collect(
     for t in range(num_steps):
         actions = act(observations, t)
         step = env.step(to_env(actions))
-        rows.append(
-            (observations, actions, step.rewards, step.final_observations, *step[3:])
-        )
+        rows.append((observations, actions, step.rewards, step.final_observations, *step[3:]))
         observations = step.observations
     return Rollout(*(torch.stack(column) for column in zip(*rows, strict=True))), observations
 
@@ -80,9 +78,8 @@ class Episodes:
 
     def update(self, rewards: Tensor, ended: Tensor) -> dict[str, np.ndarray]:
         """Takes in steps [T, S, N]; gives the means [S] over the episodes ended, NaN without any."""
-        rewards, ended = rewards.cpu().double().numpy(), ended.cpu().numpy()
         count, total, steps = (np.zeros(len(self.returns)) for _ in range(3))
-        for reward, end in zip(rewards, ended, strict=True):
+        for reward, end in zip(rewards.cpu().double().numpy(), ended.cpu().numpy(), strict=True):
             self.returns += reward
             self.lengths += 1
             if end.any():

@@ -30,7 +30,7 @@ from reference_agents.losses import value_loss
 from reference_agents.networks import SeedOptimiser, StackedMLP
 from reference_agents.policies import ActionScale
 from reference_agents.polyak import polyak_update
-from reference_agents.replay import ReplayBuffer, Transitions
+from reference_agents.replay import ReplayBuffer, Transitions, unreplayed
 from reference_agents.streams import SeedStreams
 from reference_agents.targets import soft_q_target
 
@@ -251,8 +251,7 @@ class SAC(Agent):
         """Learns one transition `steps` times; the critic's losses (of the first seed) on the way."""
         parts = self._transition(obs, action, reward, next_obs, terminated, truncated)
         parts[1] = self.scale.from_env(parts[1])
-        one = torch.ones_like(parts[2])
-        batch = Transitions(*parts, one, torch.zeros_like(one, dtype=torch.int64), one)
+        batch = unreplayed(*parts)
         return [float(self.update(batch)["value_loss"][0]) for _ in range(steps)]
 
     def act(self, observations: Tensor, deterministic: bool) -> Tensor:
@@ -331,7 +330,7 @@ def make_sac(
     batched, seeds = prepare_env(env, seed, num_envs, device, dtype)
     require_actions(batched, gymnasium.spaces.Box, "sac")
     if target_entropy is None:
-        target_entropy = -float(np.prod(batched.action_space.shape))
+        target_entropy = -float(np.prod(batched.action_space.shape or ()))
     config = SACConfig(
         gamma=gamma,
         lr=lr,

@@ -50,19 +50,25 @@ class GymnasiumEnvs:
         self.num_envs = envs.num_envs // len(seeds)
         self.observation_space = envs.single_observation_space
         self.action_space = envs.single_action_space
-        for space, what in ((self.observation_space, "Observations"), (self.action_space, "Actions")):
+        for space, what in (
+            (self.observation_space, "Observations"),
+            (self.action_space, "Actions"),
+        ):
             if not isinstance(space, gymnasium.spaces.Box | gymnasium.spaces.Discrete):
                 raise TypeError(f"{what} must be a Box or Discrete space, not {space}.")
         self.observation_size = gymnasium.spaces.flatdim(self.observation_space)
         self.device, self.dtype = torch.device(device), dtype
         # Copy 0 gets the seed itself, as the user would reset a single environment.
         self._first_seeds: list[int] | None = [
-            (int(seed) + 1_000_003 * copy) % 2**31 for seed in seeds for copy in range(self.num_envs)
+            (int(seed) + 1_000_003 * copy) % 2**31
+            for seed in seeds
+            for copy in range(self.num_envs)
         ]
 
     def reset(self) -> Tensor:
         """Starts a new episode everywhere; observations [S, N, O]."""
-        observations, _ = self.envs.reset(seed=self._first_seeds)
+        # Vector environments take a list of seeds, whatever their annotation says.
+        observations, _ = self.envs.reset(seed=self._first_seeds)  # type: ignore[arg-type]
         self._first_seeds = None
         return self._encode(observations)
 
@@ -101,9 +107,7 @@ class GymnasiumEnvs:
         return torch.tensor(array, dtype=dtype, device=self.device).reshape(shape)
 
     def _encode(self, observations: np.ndarray) -> Tensor:
-        return encode_observations(
-            self.observation_space, self._tensor(observations, self.dtype)
-        )
+        return encode_observations(self.observation_space, self._tensor(observations, self.dtype))
 
     def state_dict(self) -> dict:
         """Nothing: a Gymnasium environment cannot be stored, a resumed run starts new episodes."""
@@ -118,7 +122,7 @@ def encode_observations(space: gymnasium.Space, observations: Tensor) -> Tensor:
     if isinstance(space, gymnasium.spaces.Discrete):
         states = torch.arange(int(space.n), device=observations.device) + int(space.start)
         return (observations.unsqueeze(-1) == states).to(observations.dtype)
-    lead = observations.ndim - len(space.shape)
+    lead = observations.ndim - len(space.shape or ())
     return observations.reshape(*observations.shape[:lead], -1)
 
 

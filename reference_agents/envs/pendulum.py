@@ -29,9 +29,7 @@ def pendulum_step(state: Tensor, actions: Tensor, draws: Tensor) -> tuple[Tensor
     torque = actions.squeeze(-1).clamp(-MAX_TORQUE, MAX_TORQUE)
     wrapped = torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
     cost = wrapped.square() + 0.1 * speed.square() + 0.001 * torque.square()
-    acceleration = (
-        3 * GRAVITY / (2 * LENGTH) * torch.sin(angle) + 3.0 / (MASS * LENGTH**2) * torque
-    )
+    acceleration = 3 * GRAVITY / (2 * LENGTH) * torch.sin(angle) + 3.0 / (MASS * LENGTH**2) * torque
     speed = (speed + acceleration * TIME_STEP).clamp(-MAX_SPEED, MAX_SPEED)
     angle = angle + speed * TIME_STEP
     never = torch.zeros_like(angle, dtype=torch.bool)

@@ -34,7 +34,15 @@ EXAM: dict[str, tuple[tuple[float, str], tuple[float, str]]] = {
     "right": ((0.0, TERMINATE), (1.0, TERMINATE)),
 }
 QUESTIONS = {"leak": 0, "loop": 1, "now": 0, "wait": 1, "large": 1, "left": 0, "right": 1}
-VALUES = {"leak": 0.8, "loop": 4.0, "now": 1.0, "wait": 1.215, "large": 3.0, "left": 1.0, "right": 1.0}
+VALUES = {
+    "leak": 0.8,
+    "loop": 4.0,
+    "now": 1.0,
+    "wait": 1.215,
+    "large": 3.0,
+    "left": 1.0,
+    "right": 1.0,
+}
 STATES = list(EXAM)
 
 

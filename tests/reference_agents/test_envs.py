@@ -1,4 +1,4 @@
-"""Tensor environments equal Gymnasium's step by step, and the adapter keeps terminated, truncated apart."""
+"""Tensor environments equal Gymnasium's step by step; the adapter keeps the two ends apart."""
 
 from __future__ import annotations
 
@@ -126,7 +126,9 @@ def test_seed_alone_equals_seed_among_many():
     assert torch.equal(many.reset()[1:2], alone.reset())
     for index in range(100):
         actions = torch.full((3, 4), index % 2)
-        assert torch.equal(many.step(actions).observations[1:2], alone.step(actions[:1]).observations)
+        assert torch.equal(
+            many.step(actions).observations[1:2], alone.step(actions[:1]).observations
+        )
 
 
 def test_stored_state_continues_identically():

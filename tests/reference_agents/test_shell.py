@@ -13,7 +13,7 @@ torch.set_num_threads(1)
 pytest.importorskip("tensorboard")
 pytest.importorskip("matplotlib")
 
-SMALL = ["ppo", "--seeds", "2", "--steps", "1000", "--device", "cpu"]
+SMALL = ["ppo", "--seeds", "2", "--steps", "512", "--device", "cpu"]
 SMALL += ["--set", "num_envs=4", "--set", "num_steps=16", "--set", "hidden=(16,)"]
 
 
@@ -33,6 +33,11 @@ def test_a_run_leaves_metrics_curve_events_and_checkpoint(tmp_path, capsys):
     assert "learning_curve.png" in capsys.readouterr().out
 
 
+@pytest.fixture(autouse=True)
+def _few_evaluations(monkeypatch):
+    monkeypatch.setattr(shell, "_EVALUATIONS", 4)
+
+
 def test_an_interrupted_run_resumes_to_the_same_metrics(tmp_path, monkeypatch, capsys):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert shell.main([*SMALL, "--out", str(whole)]) == 0
@@ -40,7 +45,7 @@ def test_an_interrupted_run_resumes_to_the_same_metrics(tmp_path, monkeypatch, c
 
     def interrupt(self, step, metrics):
         original(self, step, metrics)
-        if step > 500:
+        if step > 300:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(shell.Recorder, "write", interrupt)
