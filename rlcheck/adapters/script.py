@@ -188,8 +188,9 @@ def _keep_tail(stream: Any, kept: bytearray) -> None:
 def _failure(command: list[str], code: int, seconds: float, tail: str) -> str:
     lines = tail.strip().splitlines()[-SHOWN_LINES:]
     hint = ""
-    if "No module named 'ladders'" in tail:
-        hint = "; install rlcheck into the environment that this command runs in"
+    if any(f"No module named '{name}'" in tail for name in ("ladders", "gymnasium")):
+        program = shutil.which(command[0]) or command[0]
+        hint = f"; rlcheck is to be installed for {program} too, or name another Python"
     ended = f"exit code {code}" if code < 128 else f"signal {code - 128}"
     return (
         f"the script ended with {ended} after {seconds:.0f} s{hint}: {shlex.join(command)}\n"

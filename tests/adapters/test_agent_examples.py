@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import gymnasium
@@ -36,6 +37,10 @@ gymnasium.register("Rooms-v0", entry_point=Recorded)
 """
 
 
+def command(script: str) -> str:
+    return f"'{sys.executable}' '{EXAMPLES / script}' {ARGUMENTS}"
+
+
 @pytest.mark.parametrize("script", ["cleanrl_style_ppo.py", "numpy_reinforce_script.py"])
 def test_scripts_learn_and_repeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
@@ -46,7 +51,7 @@ def test_scripts_learn_and_repeat(
         ROOMS_MODULE.format(folder=str(Path(__file__).parent))
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    subject = bind_agent(None, Options(), script=f"python '{EXAMPLES / script}' {ARGUMENTS}")
+    subject = bind_agent(None, Options(), script=command(script))
     rewards = []
     for run in range(2):
         record = str(tmp_path / f"rewards-{run}.json")
@@ -61,7 +66,7 @@ def test_scripts_learn_and_repeat(
 def test_scripts_run_on_a_classic(script: str) -> None:
     if "ppo" in script:
         pytest.importorskip("torch")
-    subject = bind_agent(None, Options(), script=f"python '{EXAMPLES / script}' {ARGUMENTS}")
+    subject = bind_agent(None, Options(), script=command(script))
     subject.make(Task("CartPole-v1", gymnasium.Env), seed=1, gamma=0.99).learn(300)
 
 
