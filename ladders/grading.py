@@ -156,7 +156,8 @@ def _unfinished(exam: Exam, sheets: Sequence[Sheet]) -> list[float]:
         lagging = answer_probabilities(belief.gaps[exam.decisions])
         boundary = (right + lagging) / 2
         blend = np.where(needed <= count, right, np.where(needed == count + 1, boundary, lagging))
-        found.append(sum(log_likelihood(sheet.answers, blend) for sheet in sheets))
+        for probabilities in (lagging, blend):
+            found.append(sum(log_likelihood(sheet.answers, probabilities) for sheet in sheets))
     improving = 0.0
     for sheet in sheets:
         lagging = answer_probabilities(lagging_policy(exam, sheet).gaps[exam.decisions])
