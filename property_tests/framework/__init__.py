@@ -1,0 +1,1 @@
+"""Turns {oracle, cases, properties, faulty versions, declared conventions} into an rlcheck contract."""

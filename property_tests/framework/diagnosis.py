@@ -1,0 +1,148 @@
+"""Names the fault: the one whose answers are the subject's own, or the closest.
+
+equal      the subject's outputs equal those of a faulty version on every input tried, and differ
+           from the oracle's on some: "your function is ..."
+partly     on a share of the inputs where subject and oracle differ: one fault among several
+signature  the set of properties that it violates is that of the fault
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from property_tests.framework.models import Fitted, Run, answers, equal
+from property_tests.framework.records import Domain, FunctionContract, Model, Property
+from property_tests.framework.search import pool
+from rlcheck.diagnosis import combine
+from rlcheck.functions.calling import Malformed
+from rlcheck.records import Diagnosis, Fault, Result, Status
+
+CERTAIN = 0.99
+"""Probability of the faults that explain every answer, shared among them."""
+
+PARTLY = 0.5
+"""Largest probability of a fault that explains only some answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How a subject's answers compare with every faulty version.
+
+    Args:
+        inputs: how many were tried.
+        wrong: on how many the subject differs from the oracle.
+        explained: fault -> on how many of those it gives the subject's answer.
+    """
+
+    inputs: int
+    wrong: int
+    explained: Mapping[str, int]
+    equal: tuple[str, ...]
+
+    def suspects(self, contract: str) -> dict[str, float]:
+        """Fault -> probability that the answers give it."""
+        if self.equal:
+            return {f"{contract}/{name}": CERTAIN / len(self.equal) for name in self.equal}
+        total = sum(self.explained.values())
+        return {
+            f"{contract}/{name}": PARTLY * count / total
+            for name, count in self.explained.items()
+            if count and total
+        }
+
+
+@lru_cache(maxsize=16)
+def compare_with_faults(fitted: Fitted, seed: int, size: int) -> Comparison:
+    """Compare the subject with the oracle and every faulty version on the shared inputs."""
+    contract, run = fitted.contract, Run(fitted)
+    cases = pool(contract.cases, fitted.domain, seed, size)
+    given = answers(run, cases)
+    tolerances = [run.tolerance(case) for case in cases]
+
+    def agreement(model: Model) -> list[bool]:
+        """On which of the inputs that were answered the subject gives the model's answer."""
+        known = zip(given, run.answers_of(model, cases), tolerances, strict=True)
+        return [equal(own, its, slack) for own, its, slack in known if own is not None]
+
+    wrong = [not same for same in agreement(contract.oracle)]
+    explained: dict[str, int] = {}
+    exact: list[str] = []
+    for fault in contract.faults:
+        matches = [agreement(model) for model in fault.models]
+        explained[fault.name] = max(
+            sum(m and w for m, w in zip(own, wrong, strict=True)) for own in matches
+        )
+        if any(all(own) for own in matches) and any(wrong):
+            exact.append(fault.name)
+    return Comparison(len(wrong), sum(wrong), explained, tuple(exact))
+
+
+def diagnose(
+    contract: FunctionContract, faults: Sequence[Fault], results: Sequence[Result]
+) -> tuple[Diagnosis, ...]:
+    """The faults that explain all results of a subject together, most probable first."""
+    failed = [result for result in results if result.status in (Status.FAILED, Status.XFAILED)]
+    certain = [r for r in failed if sum(r.suspects.values()) >= CERTAIN - 1e-6]
+    if certain:
+        # Every check compared the same answers, so one of them says all; the others add proof.
+        return combine(certain, faults)
+    domains = [r.evidence["domain"] for r in failed if "domain" in r.evidence]
+    if not domains:
+        return ()
+    violated = frozenset(result.check.split("/", 1)[1] for result in failed)
+    ran = violated | {r.check.split("/", 1)[1] for r in results if r.status is Status.PASSED}
+    ranking = _by_signature(contract, domains[0], violated, frozenset(ran), failed[0].suspects)
+    return combine([replace(failed[0], suspects=ranking)], faults)
+
+
+def _by_signature(
+    contract: FunctionContract,
+    domain: Mapping[str, Any],
+    violated: frozenset[str],
+    ran: frozenset[str],
+    partly: Mapping[str, float],
+) -> dict[str, float]:
+    """Fault -> probability, from the properties violated and the answers partly explained."""
+    where = Domain(frozenset(domain["can"]), tuple(map(tuple, domain["fixed"])))
+    weights: dict[str, float] = {}
+    for fault in contract.faults:
+        own = signature(contract, fault.name, where) & ran
+        union = own | violated
+        overlap = len(own & violated) / len(union) if union else 0.0
+        name = f"{contract.name}/{fault.name}"
+        weights[name] = overlap**2 + 2.0 * partly.get(name, 0.0)
+    total = sum(weights.values())
+    best = max(weights.values(), default=0.0)
+    if best == 0.0:
+        return {}
+    return {name: 0.8 * weight / total for name, weight in weights.items() if weight >= 0.25 * best}
+
+
+@lru_cache(maxsize=1024)
+def signature(contract: FunctionContract, fault: str, domain: Domain) -> frozenset[str]:
+    """Names of the properties that a faulty version violates on this domain."""
+    version = next(version for version in contract.faults if version.name == fault)
+    conventions = {c.name: c.options[0] for c in contract.conventions}
+    fitted = Fitted(contract, None, domain, conventions, model=version.model)
+    return frozenset(
+        prop.name for prop in contract.properties if applies(prop, domain) and _broken(fitted, prop)
+    )
+
+
+def applies(prop: Property, domain: Domain) -> bool:
+    """Whether a property can be tried on this domain."""
+    return all(n in domain for n in prop.needs) and all(domain.varies(n) for n in prop.varies)
+
+
+def _broken(fitted: Fitted, prop: Property) -> bool:
+    run = Run(fitted)
+    for case in pool(prop.cases or fitted.contract.cases, fitted.domain, 0, 30):
+        try:
+            if prop.holds(run, case) is not None:
+                return True
+        except Malformed:
+            return True
+    return False

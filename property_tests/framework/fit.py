@@ -1,0 +1,261 @@
+"""Finds out how a subject wants to be called and which declared conventions it follows.
+
+Every combination of array library, layout, flag type and convention is tried on the same inputs,
+preferred ones first; the first that agrees with the definition on all of them is taken. Where none
+does, the one under which the subject gives the answers of the definition or of a single faulty
+version most often: a faulty function has conventions too, and they decide how its fault is named.
+A convention is only ever one that the contract declares, so no fault can pass as one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from property_tests.framework.models import Fitted, Run, answers, equal
+from property_tests.framework.records import Case, Domain, FunctionContract, Outputs, PooledCases
+from property_tests.framework.search import pool
+from rlcheck.contracts import Options
+from rlcheck.errors import BindingError
+from rlcheck.functions.arrays import Kind, epsilon
+from rlcheck.functions.binding import Signature, bind_signature, name_of
+from rlcheck.functions.calling import BoundFunction, Malformed, Plan
+from rlcheck.functions.hints import installed, likely_kinds
+from rlcheck.functions.layouts import Layout
+from rlcheck.suggest import did_you_mean
+
+PROBES = 30
+PLAN_FIELDS = {
+    "arrays": [str(kind) for kind in Kind],
+    "layout": [str(layout) for layout in Layout],
+    "flags": ["bool", "float"],
+    "precision": ["float64", "float32"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One combination and what came of it.
+
+    Args:
+        fitted: the subject under it.
+        outputs: its answers, None where a call went wrong.
+        agreeing: how many of them are the definition's.
+    """
+
+    fitted: Fitted
+    cases: PooledCases
+    outputs: tuple[Outputs | None, ...]
+    agreeing: int
+
+    @property
+    def runs(self) -> bool:
+        """Whether any call went through."""
+        return any(output is not None for output in self.outputs)
+
+
+def fit(raw: Any, contract: FunctionContract, options: Options) -> Fitted:
+    """The subject, bound, with the plan and the conventions under which it makes most sense.
+
+    Raises:
+        BindingError: a name is missing or unknown, or no combination can be called at all.
+    """
+    constants = dict(options.constants)
+    hyper = {parameter.name for parameter in contract.parameters if parameter.hyper}
+    signature = bind_signature(
+        raw,
+        contract.parameters,
+        contract=contract.name,
+        bind=options.bind,
+        constants=constants,
+    )
+    if options.gamma is not None and "gamma" in hyper - signature.names:
+        signature = replace(signature, fixed={"gamma": options.gamma, **signature.fixed})
+    _require_hyper(raw, contract, signature)
+    _check_pins(contract, options.dialect)
+    attempts: list[Attempt] = []
+    for forms in _passes(raw, contract, signature, options.dialect):
+        for fitted in _combinations(raw, contract, signature, options.dialect, forms):
+            attempt = _try(fitted)
+            if attempt.agreeing == len(attempt.cases):
+                return attempt.fitted
+            attempts.append(attempt)
+        if any(attempt.runs for attempt in attempts):
+            break
+    return _best(raw, contract, attempts)
+
+
+def _passes(
+    raw: Any, contract: FunctionContract, signature: Signature, pinned: Mapping[str, Any]
+) -> Iterator[dict[str, list[Any]]]:
+    """Forms of call to try together; a later pass is for functions that no earlier one can call."""
+    has_flags = any(parameter.flags for parameter in signature.arguments.values())
+    likely = likely_kinds(raw)
+    unlikely = [Kind.TORCH] if Kind.TORCH not in likely and installed(Kind.TORCH) else []
+    for precision, kinds in itertools.product(("float64", "float32"), (likely, unlikely)):
+        forms: dict[str, list[Any]] = {
+            "precision": [precision],
+            "layout": list(contract.layouts),
+            "arrays": kinds,
+            "flags": ["bool", "float"] if has_flags else ["bool"],
+        }
+        yield forms | {name: [pinned[name]] for name in forms if name in pinned}
+
+
+def _combinations(
+    raw: Any,
+    contract: FunctionContract,
+    signature: Signature,
+    pinned: Mapping[str, Any],
+    forms: Mapping[str, list[Any]],
+) -> Iterator[Fitted]:
+    function = BoundFunction(raw, signature, contract.outputs, contract.parameters)
+    spoken = _spoken_conventions(contract, pinned)
+    for precision, layout, kind, flags in itertools.product(*forms.values()):
+        plan = Plan(Kind(kind), Layout(layout), flags, precision)
+        for conventions in spoken:
+            can = contract.domain(signature.names, conventions)
+            if plan.layout is Layout.SINGLE:
+                can -= {"batch"}
+            domain = Domain(can, tuple(sorted(signature.fixed.items())))
+            bound = replace(function, plan=plan)
+            yield Fitted(contract, bound, domain, conventions, precision)
+
+
+def _spoken_conventions(
+    contract: FunctionContract, pinned: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    options = [
+        [pinned[c.name]] if c.name in pinned else list(c.options) for c in contract.conventions
+    ]
+    names = [convention.name for convention in contract.conventions]
+    return [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*options)]
+
+
+def _try(fitted: Fitted) -> Attempt:
+    contract, run = fitted.contract, Run(fitted)
+    cases = pool(contract.cases, fitted.domain, 0, PROBES)
+    try:
+        # The richest input decides quickly whether the form can be called at all.
+        called = run.called(max(cases, key=_richness))
+    except Malformed:
+        called = None
+    if called is None:
+        outputs: list[Outputs | None] = [None] * len(cases)
+        outputs[0] = answers(run, PooledCases(cases[:1]))[0]
+    else:
+        outputs = answers(run, cases)
+        fitted = replace(fitted, precision=_precision(called.precision, outputs, fitted))
+        fitted = _with_outputs(fitted, outputs)
+    run = Run(fitted)
+    right = run.answers_of(contract.oracle, cases)
+    agreeing = sum(
+        own is not None and equal(own, its, run.tolerance(case))
+        for case, own, its in zip(cases, outputs, right, strict=True)
+    )
+    return Attempt(fitted, cases, tuple(outputs), agreeing)
+
+
+def _with_outputs(fitted: Fitted, outputs: list[Outputs | None]) -> Fitted:
+    """The domain with the capability `output NAME` for each optional output that is returned."""
+    returned = max(len(output) for output in outputs if output is not None)
+    names = {f"output {output.name}" for output in fitted.contract.outputs[1:returned]}
+    return replace(fitted, domain=replace(fitted.domain, can=fitted.domain.can | names))
+
+
+def _richness(case: Case) -> int:
+    """How many numbers of a case are not zero, and how many axes are longer than one."""
+    return sum(int(np.count_nonzero(value)) for value in case.values())
+
+
+def _precision(declared: str, outputs: list[Outputs | None], fitted: Fitted) -> str:
+    """The floating-point type to which answers are exact, also where it is only used inside."""
+    coarse = max((declared, fitted.precision), key=epsilon)
+    if coarse != "float64":
+        return coarse
+    first = [output[0] for output in outputs if output is not None]
+    if all(np.array_equal(a, a.astype(np.float32), equal_nan=True) for a in first):
+        return "float32"
+    return "float64"
+
+
+def _best(raw: Any, contract: FunctionContract, attempts: list[Attempt]) -> Fitted:
+    running = [attempt for attempt in attempts if attempt.runs]
+    if not running:
+        raise BindingError(_why_not(raw, contract, attempts))
+    scores: list[tuple[float, float]] = []
+    for number, attempt in enumerate(running):
+        twin = next((k for k, other in enumerate(running[:number]) if _same(other, attempt)), None)
+        scores.append(_likeness(attempt) if twin is None else scores[twin])
+    return running[scores.index(max(scores))].fitted
+
+
+def _same(one: Attempt, other: Attempt) -> bool:
+    """Whether two attempts asked the same and got the same."""
+    if one.cases is not other.cases or one.fitted.conventions != other.fitted.conventions:
+        return False
+    return all(
+        (a is None) == (b is None) and (a is None or b is None or np.array_equal(a[0], b[0]))
+        for a, b in zip(one.outputs, other.outputs, strict=True)
+    )
+
+
+def _likeness(attempt: Attempt) -> tuple[float, float]:
+    """Share of the answers that one model gives, the definition first; share that came at all."""
+    contract, run = attempt.fitted.contract, Run(attempt.fitted)
+    given = [output for output in attempt.outputs if output is not None]
+    tolerances = [run.tolerance(case) for case in attempt.cases]
+    counts = [attempt.agreeing + 0.5]
+    for model in (model for fault in contract.faults for model in fault.models):
+        known = zip(attempt.outputs, run.answers_of(model, attempt.cases), tolerances, strict=True)
+        counts.append(sum(own is not None and equal(own, its, slack) for own, its, slack in known))
+    return max(counts) / len(attempt.cases), len(given) / len(attempt.cases)
+
+
+def _require_hyper(raw: Any, contract: FunctionContract, signature: Signature) -> None:
+    for parameter in contract.parameters:
+        known = parameter.name in signature.names or parameter.name in signature.fixed
+        if parameter.hyper and not known:
+            raise BindingError(
+                f"{name_of(raw)} does not name the hyper-parameter {parameter.name!r} of the "
+                f"contract {contract.name!r}; say which value it uses with "
+                f"--set {parameter.name}=VALUE, or which parameter means it with --bind"
+            )
+
+
+def _check_pins(contract: FunctionContract, pinned: Mapping[str, Any]) -> None:
+    known = PLAN_FIELDS | {c.name: list(c.options) for c in contract.conventions}
+    for name, value in pinned.items():
+        if name not in known:
+            raise BindingError(
+                f"the contract {contract.name!r} declares no convention {name!r}"
+                f"{did_you_mean(name, known)}"
+            )
+        if value not in known[name]:
+            choices = ", ".join(map(str, known[name]))
+            raise BindingError(
+                f"the convention {name!r} of {contract.name!r} is one of {choices}, not {value!r}"
+            )
+
+
+def _why_not(raw: Any, contract: FunctionContract, attempts: list[Attempt]) -> str:
+    """What the most natural form raised."""
+    attempt = attempts[0]
+    try:
+        Run(attempt.fitted).called(attempt.cases[0])
+    except Malformed as error:
+        reason = str(error)
+    else:  # it raised a moment ago and does not now
+        reason = "its calls fail now and then"
+    function = attempt.fitted.function
+    layout = function.plan.layout if function else Layout.AS_WRITTEN
+    names = function.signature.arguments if function else {}
+    given = ", ".join(f"{n}: {p.describe(layout)}" for n, p in names.items())
+    return (
+        f"{name_of(raw)} cannot be called as {contract.name!r}: {reason}; it was given {given}, "
+        f"as arrays, tensors and lists, in every layout; where it takes something else, wrap it"
+    )

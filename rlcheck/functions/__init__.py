@@ -1,0 +1,1 @@
+"""How rlcheck calls a user's function: arrays, layouts, parameter names, declared conventions."""

@@ -1,0 +1,225 @@
+"""Binds a user's function to a contract by the names of its parameters."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlcheck.errors import BindingError
+from rlcheck.functions.layouts import Axes, Layout
+from rlcheck.suggest import did_you_mean
+
+Facts = Mapping[str, Any]
+"""Canonical inputs of a contract by name, with the declared conventions beside them; for a
+parameter's `make` also `bound`, the contract's names of everything that the function takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One word of a contract's vocabulary: an argument that a function may name.
+
+    Args:
+        name: the contract's own name.
+        axes: letters of its axes, "" for a number.
+        meaning: half a sentence for messages.
+        make: canonical inputs -> the argument; None takes the canonical input of this name.
+        aliases: other names under which functions ask for the same thing.
+        hyper: whether it is a hyper-parameter, which `--set` may state.
+        flags: whether it is true or false, so that functions may want 0 and 1.
+    """
+
+    name: str
+    axes: str = ""
+    meaning: str = ""
+    make: Callable[[Facts], Any] | None = None
+    aliases: tuple[str, ...] = ()
+    hyper: bool = False
+    flags: bool = False
+
+    def value(self, facts: Facts) -> Any:
+        """The argument for these canonical inputs."""
+        return facts[self.name] if self.make is None else self.make(facts)
+
+    def describe(self, layout: Layout = Layout.AS_WRITTEN) -> str:
+        """`rewards [T, B] (...)`."""
+        shape = f" {Axes(self.axes).written(layout)}" if self.axes else ""
+        return f"{self.name}{shape}" + (f" ({self.meaning})" if self.meaning else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """How a function's own parameters correspond to a contract's.
+
+    Args:
+        arguments: the function's parameter -> the contract's.
+        positional: parameters that can be passed by position only, in order.
+        extra: further arguments, the same in every call (`--set device=cpu`).
+        fixed: hyper-parameters of the contract that the function does not name, and their values.
+        defaulted: parameters left at their defaults.
+    """
+
+    arguments: Mapping[str, Parameter]
+    positional: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    defaulted: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The contract's names of everything that the function takes."""
+        return frozenset(parameter.name for parameter in self.arguments.values())
+
+
+def bind_signature(
+    raw: Any,
+    vocabulary: Sequence[Parameter],
+    *,
+    contract: str,
+    bind: Mapping[str, str],
+    constants: Mapping[str, Any],
+) -> Signature:
+    """Match the parameters of `raw` with the words of a contract.
+
+    Args:
+        raw: a function, a bound method, a module or any other callable.
+        vocabulary: what the contract can provide.
+        contract: its name, for messages.
+        bind: contract name -> the function's own name.
+        constants: values given by `--set`.
+
+    Raises:
+        BindingError: `raw` cannot be called with what the contract provides.
+    """
+    parameters = _parameters(raw, contract)
+    words = _words(vocabulary, bind, list(parameters), contract)
+    arguments: dict[str, Parameter] = {}
+    extra: dict[str, Any] = {}
+    defaulted: list[str] = []
+    for name, parameter in parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        word = words.get(_plain(name))
+        if name in constants:
+            extra[name] = constants[name]
+        elif word is not None and word not in arguments.values():
+            arguments[name] = word
+        elif parameter.default is not parameter.empty:
+            defaulted.append(name)
+        else:
+            raise BindingError(_unknown(raw, name, word, vocabulary, contract, parameters))
+    known = {parameter.name for parameter in vocabulary if parameter.hyper}
+    fixed = {name: value for name, value in constants.items() if name in known}
+    fixed |= {words[_plain(n)].name: v for n, v in extra.items() if _plain(n) in words}
+    _refuse_unused(constants, set(extra) | set(fixed), [*parameters, *known], raw)
+    positional = tuple(n for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY)
+    return Signature(arguments, positional, extra, fixed, tuple(defaulted))
+
+
+def _parameters(raw: Any, contract: str) -> dict[str, inspect.Parameter]:
+    what = name_of(raw)
+    if inspect.isclass(raw):
+        raise BindingError(
+            f"the contract {contract!r} needs a function, {what} is a class; "
+            f"hand over an instance, or a bound method such as {what}(...).method"
+        )
+    if not callable(raw):
+        raise BindingError(
+            f"the contract {contract!r} needs something to call, {what} is a {type(raw).__name__}"
+        )
+    target = raw.forward if _is_module(raw) else raw
+    try:
+        parameters = dict(inspect.signature(target).parameters)
+    except (TypeError, ValueError):
+        raise BindingError(
+            f"the parameters of {what} cannot be read; wrap it in a function of two lines whose "
+            f"parameters have the names of the contract {contract!r}"
+        ) from None
+    return parameters
+
+
+def _is_module(raw: Any) -> bool:
+    return hasattr(raw, "forward") and hasattr(raw, "named_parameters")
+
+
+def _words(
+    vocabulary: Sequence[Parameter], bind: Mapping[str, str], own: list[str], contract: str
+) -> dict[str, Parameter]:
+    """The function's names, in plain spelling, that mean something to the contract."""
+    named = {parameter.name: parameter for parameter in vocabulary}
+    for word, name in bind.items():
+        if word not in named:
+            raise BindingError(
+                f"--bind {name}={word}: {word!r} is no parameter of the contract {contract!r}"
+                f"{did_you_mean(word, named)}"
+            )
+        if name not in own:
+            raise BindingError(
+                f"--bind {name}={word}: the function has no parameter {name!r}"
+                f"{did_you_mean(name, own)}"
+            )
+    words: dict[str, Parameter] = {}
+    for parameter in vocabulary:
+        for alias in (parameter.name, *parameter.aliases):
+            words.setdefault(_plain(alias), parameter)
+    words |= {_plain(parameter.name): parameter for parameter in vocabulary}
+    taken = {name for name in bind}
+    words = {plain: word for plain, word in words.items() if word.name not in taken}
+    return words | {_plain(name): named[word] for word, name in bind.items()}
+
+
+def _plain(name: str) -> str:
+    return name.strip("_").lower()
+
+
+def _unknown(
+    raw: Any,
+    name: str,
+    word: Parameter | None,
+    vocabulary: Sequence[Parameter],
+    contract: str,
+    parameters: Mapping[str, inspect.Parameter],
+) -> str:
+    what = name_of(raw)
+    if name in ("self", "cls"):
+        return (
+            f"{what} is a method without its object (it asks for {name!r}); "
+            f"hand over a bound method, such as that of an instance"
+        )
+    if word is not None:
+        return (
+            f"{what} has two parameters that mean {word.name!r} to the contract {contract!r}, one "
+            f"of them {name!r}; say with --bind NAME=PARAMETER what each of them is"
+        )
+    known = ", ".join(parameter.describe() for parameter in vocabulary)
+    return (
+        f"{what} requires {name!r}, which the contract {contract!r} does not know"
+        f"{did_you_mean(name, _aliases(vocabulary)) if _close(name, vocabulary) else ''}; "
+        f"say what it is with --bind {name}=PARAMETER or give it a value with --set {name}=VALUE; "
+        f"the contract provides: {known}"
+    )
+
+
+def _aliases(vocabulary: Sequence[Parameter]) -> list[str]:
+    return [alias for parameter in vocabulary for alias in (parameter.name, *parameter.aliases)]
+
+
+def _close(name: str, vocabulary: Sequence[Parameter]) -> bool:
+    return "did you mean" in did_you_mean(name, _aliases(vocabulary))
+
+
+def _refuse_unused(
+    constants: Mapping[str, Any], used: set[str], known: list[str], raw: Any
+) -> None:
+    for name in constants:
+        if name not in used:
+            raise BindingError(
+                f"--set {name}={constants[name]}: {name!r} is neither a parameter of "
+                f"{name_of(raw)} nor a hyper-parameter of the contract{did_you_mean(name, known)}"
+            )
+
+
+def name_of(raw: Any) -> str:
+    """What to call a subject in messages."""
+    return str(getattr(raw, "__qualname__", type(raw).__name__))
