@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -58,9 +59,11 @@ def tabular_task(
         gamma: the discount the exam was designed for.
         seed: of the first reset; the i-th environment gets a stream of its own.
         action: "discrete" or "continuous".
-        folder: where environments in other processes write what was done.
+        folder: where environments in other processes may write what was done.
         watch: told now and then how many steps were taken in this process.
     """
+    # Several trainings of one trial share the folder of the trial; each records into its own.
+    folder = tempfile.mkdtemp(dir=folder) if folder else ""
     recording = Recording(folder)
 
     def told() -> None:
