@@ -264,26 +264,28 @@ def _columns_mixed(rewards, values, next_values, terminated, truncated, gamma, l
 
 
 def _any_column_ends(rewards, values, next_values, terminated, truncated, gamma, lam):
-    everywhere = [
+    ended, cut = (
         np.broadcast_to(flags.any(axis=1, keepdims=True), flags.shape)
         for flags in (terminated, truncated)
-    ]
-    return _right(rewards, values, next_values, *everywhere, gamma=gamma, lam=lam)
+    )
+    return _right(rewards, values, next_values, ended, cut, gamma, lam)
 
 
 def _first_column_flags(rewards, values, next_values, terminated, truncated, gamma, lam):
-    first = [np.broadcast_to(flags[:, :1], flags.shape) for flags in (terminated, truncated)]
-    return _right(rewards, values, next_values, *first, gamma=gamma, lam=lam)
+    ended, cut = (np.broadcast_to(f[:, :1], f.shape) for f in (terminated, truncated))
+    return _right(rewards, values, next_values, ended, cut, gamma, lam)
 
 
 def _flattened(rewards, values, next_values, terminated, truncated, gamma, lam):
-    flat = [x.reshape(-1, 1) for x in (rewards, values, next_values, terminated, truncated)]
-    return _right(*flat, gamma=gamma, lam=lam).reshape(rewards.shape)
+    rewards_, values_, reached, ended, cut = (
+        x.reshape(-1, 1) for x in (rewards, values, next_values, terminated, truncated)
+    )
+    return _right(rewards_, values_, reached, ended, cut, gamma, lam).reshape(rewards.shape)
 
 
 def _last_flag_for_all(rewards, values, next_values, terminated, truncated, gamma, lam):
-    same = [np.broadcast_to(flags[-1:], flags.shape) for flags in (terminated, truncated)]
-    return _right(rewards, values, next_values, *same, gamma=gamma, lam=lam)
+    ended, cut = (np.broadcast_to(f[-1:], f.shape) for f in (terminated, truncated))
+    return _right(rewards, values, next_values, ended, cut, gamma, lam)
 
 
 def _undiscounted_truncation(rewards, values, next_values, terminated, truncated, gamma, lam):
