@@ -7,8 +7,9 @@ rewritten every few thousand steps and when the environment is closed.
 
 from __future__ import annotations
 
+import atexit
+import itertools
 import os
-import uuid
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,7 +34,12 @@ class Recorder:
     states: array = field(default_factory=lambda: array("H"))
     actions: array = field(default_factory=lambda: array("b"))
     rewards: array = field(default_factory=lambda: array("f"))
-    path: Path | None = None
+    number: int = field(default_factory=itertools.count().__next__)
+
+    def __post_init__(self) -> None:
+        if self.folder:
+            # A script that never closes its environments still leaves a whole record.
+            atexit.register(self.flush)
 
     def step(self, state: int, action: int, reward: float) -> None:
         """Note one executed step."""
@@ -49,11 +55,11 @@ class Recorder:
         """Write everything so far; the file is replaced in one move, so a reader sees all or none."""
         if not self.folder or not self.states:
             return
-        if self.path is None:
-            self.path = Path(self.folder) / f"record-{os.getpid()}-{uuid.uuid4().hex[:8]}.npz"
-        unfinished = self.path.with_suffix(".tmp.npz")
+        # Numbered in the order of making, so that two trainings list their records alike.
+        path = Path(self.folder) / f"record-{os.getpid():08d}-{self.number:04d}.npz"
+        unfinished = path.with_suffix(".tmp.npz")
         np.savez(unfinished, **self.arrays())
-        os.replace(unfinished, self.path)
+        os.replace(unfinished, path)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The record as arrays `states`, `actions`, `rewards`, all [steps]."""

@@ -28,7 +28,7 @@ def replay(id_: str, verbose: int, no_color: bool) -> int:
     from rlcheck.reports.terminal import TerminalReport
 
     stored = Store(configuration.load().results_dir).failure(id_)
-    people = TerminalReport(Console(no_color=no_color or None), verbose)
+    people = TerminalReport(Console(no_color=no_color or None, emoji=False), verbose)
     try:
         report = _ask_again(stored, people)
     finally:

@@ -143,4 +143,4 @@ def _console(destinations: list[Destination], no_color: bool) -> Console:
     from rich.console import Console
 
     to_stderr = any(destination.path is None for destination in destinations)
-    return Console(stderr=to_stderr, no_color=no_color or None)
+    return Console(stderr=to_stderr, no_color=no_color or None, emoji=False)
