@@ -40,7 +40,7 @@ FIRST_STEPS = 8_192
 FEWEST_STEPS = 2_048
 SPEED_STEPS = 512
 DOES_NOT_LEARN_STEPS = 50_000
-MOST_SEEDS = 10
+MOST_SEEDS = 6
 LEVELS = {Budget.QUICK: 4, Budget.STANDARD: 4, Budget.THOROUGH: 6}
 FIRST_TRIAL_S = 20.0
 LONGEST_TRIAL_S = {Budget.QUICK: 60.0, Budget.STANDARD: 120.0, Budget.THOROUGH: 900.0}
@@ -182,7 +182,7 @@ def _leaning(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> bo
     before, now = (levels[steps] for steps in sorted(levels)[-2:])
     graded = grade(exam, [*before, *now])
     stable = _stable(exam, before, now)
-    return graded.innocent < 0.9 and bool(_named(exam, graded, [*before, *now], now, stable))
+    return graded.innocent < 0.5 and bool(_named(exam, graded, [*before, *now], now, stable))
 
 
 def _named(

@@ -176,6 +176,8 @@ def next_observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:
     own = np.broadcast_to(np.eye(mdp.n_states)[:, None, :], mdp.transitions.shape)
     flow = gamma * own * ~mdp.terminated[:, :, None]
     yield _optimal("next-observation-stale", "", mdp.rewards, flow)
+    apart = np.where(mdp.truncated[:, :, None], gamma * mdp.transitions, flow)
+    yield _optimal("next-observation-stale", "truncation in the reward", mdp.rewards, apart)
 
 
 # --- discount -------------------------------------------------------------------------------------
