@@ -2,7 +2,8 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.speed_against_sb3 [--steps 50000] [--seeds 10]
 
-Measured in turn, on one thread, training alone: ours with all seeds at once, Stable-Baselines3 with
+Measured in turn, on one thread, training alone, in processor time (a busy machine stretches the
+time on the wall several fold, and unevenly): ours with all seeds at once, Stable-Baselines3 with
 the same hyper-parameters and with its defaults. SB3 trains one seed after another; one seed is timed
 in each round and multiplied by their number. The table shows the median over rounds with the
 smallest and largest ratio.
@@ -23,18 +24,18 @@ from reference_agents.settings import GENERAL
 
 def ours(steps: int, seeds: int) -> float:
     agent = make_ppo("CartPole-v1", seed=range(seeds), **GENERAL["ppo"])
-    start = time.perf_counter()
+    start = time.process_time()
     agent.learn(steps)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def sb3_defaults(steps: int, seeds: int) -> float:
     from stable_baselines3 import PPO
 
     model = PPO("MlpPolicy", "CartPole-v1", seed=0, device="cpu")
-    start = time.perf_counter()
+    start = time.process_time()
     model.learn(steps)
-    return (time.perf_counter() - start) * seeds
+    return (time.process_time() - start) * seeds
 
 
 def sb3_same_settings(steps: int, seeds: int) -> float:
@@ -54,9 +55,9 @@ def sb3_same_settings(steps: int, seeds: int) -> float:
         seed=0,
         device="cpu",
     )
-    start = time.perf_counter()
+    start = time.process_time()
     model.learn(steps)
-    return (time.perf_counter() - start) * seeds
+    return (time.process_time() - start) * seeds
 
 
 SUBJECTS: dict[str, Callable[[int, int], float]] = {
