@@ -82,6 +82,11 @@ def run_check(job: Job) -> dict[str, Any]:
         "verdict": str(report.verdict),
         "diagnosis": [entry.fault for entry in report.diagnosis],
         "results": {result.check: str(result.status) for result in report.results},
+        "messages": {
+            result.check: result.message
+            for result in report.results
+            if result.status in ("failed", "inconclusive", "error")
+        },
     }
 
 
