@@ -121,7 +121,8 @@ def value_log_likelihood(sheet: Sheet, belief: Belief, reached: np.ndarray) -> f
     if not known.any() or not np.isfinite(sheet.values[reached]).all():
         return -VALUE_WEIGHT
     error = np.sqrt(np.mean((sheet.values[known] - belief.values[known]) ** 2))
-    return -VALUE_WEIGHT * min(1.0, float(error))
+    size = np.sqrt(np.mean(belief.values[known] ** 2))
+    return -VALUE_WEIGHT * min(1.0, float(error / max(1.0, size)))
 
 
 def lagging_policy(exam: Exam, sheet: Sheet) -> Belief:
@@ -179,6 +180,7 @@ def grade(exam: Exam, sheets: Sequence[Sheet], beliefs: Sequence[Belief] | None 
     wrong = (answers >= 0) & (answers != right[None, :])
     reached = np.sum([sheet.late.sum(axis=1) for sheet in sheets], axis=0) > 0
     scores: dict[str, list[tuple[float, Belief]]] = {}
+    fits: dict[int, float] = {}
     with_values = any(np.isfinite(sheet.values).any() for sheet in sheets)
     for belief in beliefs:
         if belief.fault == NOT_LEARNED:
@@ -186,8 +188,15 @@ def grade(exam: Exam, sheets: Sequence[Sheet], beliefs: Sequence[Belief] | None 
         probabilities = answer_probabilities(belief.gaps[exam.decisions])
         score = sum(log_likelihood(sheet.answers, probabilities) for sheet in sheets)
         if with_values and belief.fault != CORRECT:
-            score += sum(value_log_likelihood(sheet, belief, reached) for sheet in sheets)
+            fits[id(belief)] = sum(value_log_likelihood(s, belief, reached) for s in sheets)
         scores.setdefault(belief.fault, []).append((CAUTION * score, belief))
+    # Values rank faults among each other: the best fit costs nothing, so that they neither convict
+    # nor acquit (a critic may work on scaled rewards).
+    closest = max(fits.values(), default=0.0)
+    scores = {
+        fault: [(s + CAUTION * (fits.get(id(b), closest) - closest), b) for s, b in found]
+        for fault, found in scores.items()
+    }
     unfinished = [CAUTION * score for score in _unfinished(exam, sheets)]
     best = {fault: max(found, key=lambda pair: pair[0])[1] for fault, found in scores.items()}
     weights = {

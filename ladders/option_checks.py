@@ -78,7 +78,7 @@ def vary_options(subject: AgentSubject, trial: Trial, context: Context) -> Evide
     identical, raised = [], {}
     reference = outputs(train(subject, context, seed=trial.seed, steps=steps, options=base))
     again = outputs(train(subject, context, seed=trial.seed, steps=steps, options=base))
-    untrained = outputs(train(subject, context, seed=trial.seed, steps=1, options=base))
+    untrained = outputs(train(subject, context, seed=trial.seed, steps=0, options=base))
     for position, (option, name) in enumerate(options.items()):
         context.progress(position / len(options), f"varying {name}")
         try:

@@ -40,7 +40,7 @@ def follow_target(subject: AgentSubject, trial: Trial, context: Context) -> Evid
     if interval is not None:
         options[interval] = 500
     # 1,501 steps end just after an update at 1,500 (hard copies), so one copy must have happened.
-    start = train(subject, context, env_id=EXAM, seed=trial.seed, steps=1, options=options)
+    start = train(subject, context, env_id=EXAM, seed=trial.seed, steps=0, options=options)
     trained = train(
         subject, context, env_id=EXAM, seed=trial.seed, steps=STEPS + 130, options=options
     )

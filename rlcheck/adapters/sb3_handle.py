@@ -46,7 +46,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         acting=lambda: _Acting(seen),
         stored_actions=_stored_actions(model),
         save=model.save,
-        load=lambda path: _load(model, path, task),
+        load=lambda path: _load(model, path, task, given),
         native=model,
     )
 
@@ -57,13 +57,13 @@ def _learn(model: BaseAlgorithm, total_timesteps: int) -> None:
 
 def _predict(seen: View, observations: np.ndarray) -> np.ndarray:
     with seen.asking():
-        actions, _ = seen.model.predict(seen.inputs(observations), deterministic=True)
+        actions, _ = seen.model.predict(seen.asked(observations), deterministic=True)
     return _checked(seen.model, actions)
 
 
 def _act_one(seen: View, observation: Any) -> np.ndarray:
     with seen.asking():
-        one = seen.inputs(np.asarray(observation)[None])[0]
+        one = seen.asked(np.asarray(observation)[None])[0]
         action, _ = seen.model.predict(one, deterministic=True)
     return _checked(seen.model, action)
 
@@ -80,7 +80,7 @@ def _sample(seen: View, observations: np.ndarray) -> np.ndarray:
     noise of those that add it outside the policy (TD3, DDPG).
     """
     model: Any = seen.model
-    inputs = seen.inputs(observations)
+    inputs = seen.asked(observations)
     with seen.asking():
         if hasattr(model, "exploration_rate"):
             actions = np.stack([model.predict(row, deterministic=False)[0] for row in inputs])
@@ -104,7 +104,7 @@ class _Acting:
     def __call__(self, observations: np.ndarray, episode_start: np.ndarray) -> np.ndarray:
         with self.seen.asking():
             actions, self.state = self.seen.model.predict(
-                self.seen.inputs(observations),
+                self.seen.asked(observations),
                 state=self.state,
                 episode_start=np.asarray(episode_start, dtype=bool),
                 deterministic=True,
@@ -181,9 +181,12 @@ def _stored_actions(model: BaseAlgorithm) -> Callable[[], np.ndarray] | None:
     return stored
 
 
-def _load(model: BaseAlgorithm, path: str, task: Task | None) -> AgentHandle:
-    """A saved copy; loading seeds the global generators again, which nobody asked for here."""
-    env = None if task is None else task.make_env()
+def _load(model: BaseAlgorithm, path: str, task: Task | None, given: Container[int]) -> AgentHandle:
+    """A saved copy in the model's own environment, whose normalisation belongs to the agent.
+
+    Loading seeds the global generators again, which nobody asked for here.
+    """
+    env = model.get_env() or (None if task is None else task.make_env())
     with preserved_rng():
         loaded = type(model).load(path, env=env, device=model.device)
-    return sb3_handle(loaded, task)
+    return sb3_handle(loaded, task, given)

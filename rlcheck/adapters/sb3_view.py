@@ -45,8 +45,17 @@ class View:
                     result = np.stack([wrapper.observation(row) for row in result])
         return result
 
+    def asked(self, observations: Any) -> np.ndarray:
+        """Observations [N, ...] as `model.predict` takes them.
+
+        Stable-Baselines3's own `predict` wants them normalised; one that a user has written over it
+        takes what the environment shows.
+        """
+        own = type(self.model).predict.__module__.startswith(("stable_baselines3", "sb3_contrib"))
+        return self.inputs(observations) if own else self.wrapped(observations)
+
     def inputs(self, observations: Any) -> np.ndarray:
-        """Observations [N, ...] as `model.predict` takes them."""
+        """Observations [N, ...] as the policy takes them."""
         normalizer = self.model.get_vec_normalize_env()
         wrapped = self.wrapped(observations)
         return wrapped if normalizer is None else normalizer.normalize_obs(wrapped)  # type: ignore[return-value]
