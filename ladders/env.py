@@ -8,7 +8,7 @@ carry over: the optimum is at u = -1 or u = 1.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -32,7 +32,7 @@ class TabularEnv(gymnasium.Env):
         recorder: notes every executed step.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (as the base class declares it)
 
     def __init__(
         self,

@@ -101,11 +101,6 @@ def _discount_questions(gamma: float, unit: int) -> tuple[Question, ...]:
     )
 
 
-def _balanced(at_once: float, gamma: float, other: float, delay: int) -> float:
-    """The late reward R with R gamma^d - r = -(R other^d - r): equal gaps, opposite signs."""
-    return 2 * at_once / (gamma**delay + other**delay)
-
-
 def _steady(name: str, at_once: float, gamma: float, length: int) -> Question:
     """`at_once`, or a little in each of `length` steps: more in all, less when discounted."""
     discounted = (1 - gamma**length) / (1 - gamma)

@@ -237,7 +237,7 @@ def _settled(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Ou
     if few and len(levels) > 1 and guilt < context.settings.alpha:
         message = (
             f"every question answered right by most of {len(sheets)} runs of up to {steps[-1]:,} "
-            f"steps; seeds differ on {', '.join(named_questions(exam, wrong.any(axis=0)))}"
+            f"steps; seeds differ on {', '.join(named_questions(exam, np.asarray(wrong.any(axis=0))))}"
         )
         return Outcome(Status.PASSED, message, {"steps": steps[-1]})
     persistent = _persistent(exam, levels, graded)
@@ -289,7 +289,7 @@ def _undecided(
     leaning = {fault: 0.3 * weight for fault, weight in graded.ranked_faults()[:3] if weight > 0.05}
     evidence = {
         "steps": steps,
-        "wrong": named_questions(exam, _wrong(exam, sheets).any(axis=0)),
+        "wrong": named_questions(exam, np.asarray(_wrong(exam, sheets).any(axis=0))),
         "posterior": {k: round(v, 4) for k, v in graded.posterior.items() if v > 1e-4},
     }
     return Outcome(Status.INCONCLUSIVE, message, evidence, leaning)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def update_once(subject: AgentSubject, trial: Trial, context: Context) -> Eviden
         "steps": len(after["executed"]),
         "asked": trial.steps,
         "not_finite": [name for name in shown if not np.isfinite(after[name]).all()],
-        "moved": [name for name in shown if not np.array_equal(before.get(name), after[name])],
+        "moved": [name for name in shown if not np.array_equal(before[name], after[name])],
         "shown": shown,
     }
 
@@ -147,12 +148,12 @@ def _fit_transition(subject: AgentSubject, trial: Trial, context: Context) -> Ev
 
 
 def _value(
-    agent: AgentHandle, observation: np.ndarray, action: object, continuous: bool
+    agent: AgentHandle, observation: np.ndarray, action: Any, continuous: bool
 ) -> float | None:
     """Q of the fitted action where the agent has Q-values, else V of the state."""
     with preserved_rng():
         if agent.q_values is not None and not continuous:
-            return float(np.asarray(agent.q_values(observation[None]))[0, int(action)])  # type: ignore[call-overload]
+            return float(np.asarray(agent.q_values(observation[None]))[0, int(action)])
         if agent.values is not None:
             return float(np.asarray(agent.values(observation[None])).reshape(-1)[0])
     return None

@@ -58,7 +58,13 @@ class Recorder:
         # Numbered in the order of making, so that two trainings list their records alike.
         path = Path(self.folder) / f"record-{os.getpid():08d}-{self.number:04d}.npz"
         unfinished = path.with_suffix(".tmp.npz")
-        np.savez(unfinished, **self.arrays())
+        columns = self.arrays()
+        np.savez(
+            unfinished,
+            states=columns["states"],
+            actions=columns["actions"],
+            rewards=columns["rewards"],
+        )
         os.replace(unfinished, path)
 
     def arrays(self) -> dict[str, np.ndarray]:
