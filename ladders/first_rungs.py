@@ -167,7 +167,7 @@ def judge_fit(trials: Sequence[tuple[Trial, Evidence]], context: Context) -> Out
         return More((Trial(seed, LEARN_LEVELS[0], variant),), "fitting one transition")
     evidence = trials[-1][1]
     if evidence["way"] == "fit_transition":
-        return _judge_fitted(evidence)
+        return _judge_fitted(evidence, context.facts.get("actions") == "continuous")
     learned = evidence["value"] is None or abs(evidence["value"] - REWARD) < 0.15
     acts = evidence["action"] == 1 or (evidence["action"] is None and evidence["executed"] > 0.6)
     if learned and acts:
@@ -183,13 +183,15 @@ def judge_fit(trials: Sequence[tuple[Trial, Evidence]], context: Context) -> Out
     return Outcome(Status.INCONCLUSIVE, message, evidence)
 
 
-def _judge_fitted(evidence: Evidence) -> Outcome:
+def _judge_fitted(evidence: Evidence, continuous: bool) -> Outcome:
     values = [value for value in evidence["values"] if value is not None]
     if not values:
         return Outcome(Status.SKIPPED, "the agent shows neither values nor Q-values", evidence)
     first, last = values[0], values[-1]
     path = f"the value went from {first:.3g} to {last:.3g} in {len(values) - 1} rounds of fitting"
-    if abs(last - REWARD) < 0.1:
+    # A continuous agent is asked for the value of its own greedy action, which lies near, not at,
+    # the one that was fitted.
+    if abs(last - REWARD) < (0.25 if continuous else 0.1):
         return Outcome(Status.PASSED, f"{path}; the target is {REWARD:g}", evidence)
     if abs(last - first) < 1e-6:
         message = f"{path}; expected it to move to the target {REWARD:g}: nothing trains the critic"
