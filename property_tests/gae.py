@@ -269,7 +269,7 @@ SPEC = FunctionContract(
     faults=FAULTS,
     conventions=(
         Convention("first", ("advantages", "returns"), "what is returned first or alone"),
-        Convention("values_length", ("T", "T+1"), "T+1: the bootstrap value is appended"),
+        rollouts.VALUES_LENGTH,
     ),
     read=read,
     tolerance=tolerance,

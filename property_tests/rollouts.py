@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from property_tests.framework.records import Array, Case, Domain
+from property_tests.framework.records import Array, Case, Convention, Domain
 from rlcheck.errors import BindingError
 from rlcheck.functions.binding import Facts, Parameter
 
@@ -191,15 +191,25 @@ def merged_flag_note(names: frozenset[str]) -> tuple[str, ...]:
     )
 
 
+VALUES_LENGTH = Convention(
+    "values_length",
+    ("T", "T+1"),
+    "T+1: the value after the last step is appended to the values",
+    only=lambda names: not {"next_values", "last_value"} & names,
+)
+
 _NUMBERS = st.integers(-8, 8).map(lambda k: k / 2)
 Step = tuple[float, float, float, str]
 
 
-def rollouts(hypers: Mapping[str, Sequence[Any]]) -> Callable[[Domain], st.SearchStrategy[Case]]:
+def rollouts(
+    hypers: Mapping[str, Sequence[Any]], *, without: tuple[str, ...] = ()
+) -> Callable[[Domain], st.SearchStrategy[Case]]:
     """The strategy of a contract on rollouts: a list of steps, a few columns, round numbers.
 
     Args:
         hypers: hyper-parameter -> values to try, the plainest first.
+        without: canonical inputs that the contract does not have.
     """
 
     def cases(domain: Domain) -> st.SearchStrategy[Case]:
@@ -212,10 +222,14 @@ def rollouts(hypers: Mapping[str, Sequence[Any]]) -> Callable[[Domain], st.Searc
         columns = st.integers(1, 3) if "batch" in domain else st.just(1)
         chosen = st.fixed_dictionaries({n: domain.hyper(n, c) for n, c in hypers.items()})
         return st.tuples(columns.flatmap(lambda b: _steps(step, b)), chosen).map(
-            lambda drawn: rollout(drawn[0], domain) | drawn[1]
+            lambda drawn: _dropped(rollout(drawn[0], domain), without) | drawn[1]
         )
 
     return cases
+
+
+def _dropped(case: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name, value in case.items() if name not in names}
 
 
 def _steps(

@@ -87,8 +87,9 @@ def diagnose(
     failed = [result for result in results if result.status in (Status.FAILED, Status.XFAILED)]
     certain = [r for r in failed if sum(r.suspects.values()) >= CERTAIN - 1e-6]
     if certain:
-        # Every check compared the same answers, so one of them says all; the others add proof.
-        return combine(certain, faults)
+        # Checks compared the same answers: one of those that say the same is enough.
+        said = {tuple(sorted(result.suspects.items())): result for result in reversed(certain)}
+        return combine(list(said.values()), faults)
     domains = [r.evidence["domain"] for r in failed if "domain" in r.evidence]
     if not domains:
         return ()

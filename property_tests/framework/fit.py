@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,10 @@ from rlcheck.functions.layouts import Layout
 from rlcheck.suggest import did_you_mean
 
 PROBES = 30
+"""How many inputs decide, the richest of the pool: on poor ones too many forms agree."""
+
+EVERY = 3
+"""Of the probes, one in so many is compared with every faulty version."""
 PLAN_FIELDS = {
     "arrays": [str(kind) for kind in Kind],
     "layout": [str(layout) for layout in Layout],
@@ -45,12 +50,14 @@ class Attempt:
         fitted: the subject under it.
         outputs: its answers, None where a call went wrong.
         agreeing: how many of them are the definition's.
+        problem: what was wrong with the first call, if anything was.
     """
 
     fitted: Fitted
     cases: PooledCases
     outputs: tuple[Outputs | None, ...]
     agreeing: int
+    problem: Malformed | None = None
 
     @property
     def runs(self) -> bool:
@@ -82,11 +89,25 @@ def fit(raw: Any, contract: FunctionContract, options: Options) -> Fitted:
         for fitted in _combinations(raw, contract, signature, options.dialect, forms):
             attempt = _try(fitted)
             if attempt.agreeing == len(attempt.cases):
-                return attempt.fitted
+                return _unless_batch_fault(attempt, attempts)
             attempts.append(attempt)
         if any(attempt.runs for attempt in attempts):
             break
     return _best(raw, contract, attempts)
+
+
+def _unless_batch_fault(agreeing: Attempt, earlier: list[Attempt]) -> Fitted:
+    """The form that agrees, unless it is for one trajectory and hides a fault that mixes a batch.
+
+    A function for `[T]` may well run on `[T, B]` and answer nonsense; but one that gives exactly the
+    answers of a faulty version there is a function for `[T, B]` with that fault.
+    """
+    plan = agreeing.fitted.function.plan if agreeing.fitted.function else Plan()
+    if plan.layout is Layout.SINGLE:
+        for attempt in earlier:
+            if attempt.runs and attempt.agreeing and _likeness(attempt) >= (1.0, 1.0):
+                return attempt.fitted
+    return agreeing.fitted
 
 
 def _passes(
@@ -114,7 +135,7 @@ def _combinations(
     forms: Mapping[str, list[Any]],
 ) -> Iterator[Fitted]:
     function = BoundFunction(raw, signature, contract.outputs, contract.parameters)
-    spoken = _spoken_conventions(contract, pinned)
+    spoken = _spoken_conventions(contract, signature.names, pinned)
     for precision, layout, kind, flags in itertools.product(*forms.values()):
         plan = Plan(Kind(kind), Layout(layout), flags, precision)
         for conventions in spoken:
@@ -127,10 +148,13 @@ def _combinations(
 
 
 def _spoken_conventions(
-    contract: FunctionContract, pinned: Mapping[str, Any]
+    contract: FunctionContract, taken: frozenset[str], pinned: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     options = [
-        [pinned[c.name]] if c.name in pinned else list(c.options) for c in contract.conventions
+        [pinned[c.name]]
+        if c.name in pinned
+        else list(c.options if c.only(taken) else c.options[:1])
+        for c in contract.conventions
     ]
     names = [convention.name for convention in contract.conventions]
     return [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*options)]
@@ -138,15 +162,12 @@ def _spoken_conventions(
 
 def _try(fitted: Fitted) -> Attempt:
     contract, run = fitted.contract, Run(fitted)
-    cases = pool(contract.cases, fitted.domain, 0, PROBES)
+    cases = _probes(contract, fitted.domain)
     try:
         # The richest input decides quickly whether the form can be called at all.
-        called = run.called(max(cases, key=_richness))
-    except Malformed:
-        called = None
-    if called is None:
-        outputs: list[Outputs | None] = [None] * len(cases)
-        outputs[0] = answers(run, PooledCases(cases[:1]))[0]
+        called = run.called(cases[0])
+    except Malformed as problem:
+        return Attempt(fitted, cases, (None,) * len(cases), 0, problem)
     else:
         outputs = answers(run, cases)
         fitted = replace(fitted, precision=_precision(called.precision, outputs, fitted))
@@ -158,6 +179,12 @@ def _try(fitted: Fitted) -> Attempt:
         for case, own, its in zip(cases, outputs, right, strict=True)
     )
     return Attempt(fitted, cases, tuple(outputs), agreeing)
+
+
+@lru_cache(maxsize=64)
+def _probes(contract: FunctionContract, domain: Domain) -> PooledCases:
+    cases = sorted(pool(contract.cases, domain, 0, 100), key=_richness, reverse=True)
+    return PooledCases(cases[:PROBES])
 
 
 def _with_outputs(fitted: Fitted, outputs: list[Outputs | None]) -> Fitted:
@@ -186,11 +213,15 @@ def _precision(declared: str, outputs: list[Outputs | None], fitted: Fitted) -> 
 def _best(raw: Any, contract: FunctionContract, attempts: list[Attempt]) -> Fitted:
     running = [attempt for attempt in attempts if attempt.runs]
     if not running:
-        raise BindingError(_why_not(raw, contract, attempts))
+        # An answer of the wrong shape or type is a finding; a function that always raises is none.
+        answering = [a for a in attempts if a.problem and a.problem.kind != "raised"]
+        if answering:
+            return answering[0].fitted
+        raise BindingError(_why_not(raw, contract, attempts[0]))
     scores: list[tuple[float, float]] = []
     for number, attempt in enumerate(running):
         twin = next((k for k, other in enumerate(running[:number]) if _same(other, attempt)), None)
-        scores.append(_likeness(attempt) if twin is None else scores[twin])
+        scores.append(_score(attempt) if twin is None else scores[twin])
     return running[scores.index(max(scores))].fitted
 
 
@@ -204,15 +235,26 @@ def _same(one: Attempt, other: Attempt) -> bool:
     )
 
 
+def _score(attempt: Attempt) -> tuple[float, float]:
+    """Likeness, where anything but the defaults has to explain every answer."""
+    likeness, given = _likeness(attempt)
+    fitted = attempt.fitted
+    usual = all(fitted.conventions[c.name] == c.options[0] for c in fitted.contract.conventions)
+    return (likeness if usual or likeness == 1.0 else likeness / 2.0), given
+
+
 def _likeness(attempt: Attempt) -> tuple[float, float]:
     """Share of the answers that one model gives, the definition first; share that came at all."""
     contract, run = attempt.fitted.contract, Run(attempt.fitted)
     given = [output for output in attempt.outputs if output is not None]
-    tolerances = [run.tolerance(case) for case in attempt.cases]
     counts = [attempt.agreeing + 0.5]
+    tolerances = [run.tolerance(case) for case in attempt.cases]
+    few = slice(None, None, EVERY)
     for model in (model for fault in contract.faults for model in fault.models):
-        known = zip(attempt.outputs, run.answers_of(model, attempt.cases), tolerances, strict=True)
-        counts.append(sum(own is not None and equal(own, its, slack) for own, its, slack in known))
+        answers_of = run.answers_of(model, attempt.cases)
+        known = zip(attempt.outputs[few], answers_of[few], tolerances[few], strict=True)
+        same = sum(own is not None and equal(own, its, slack) for own, its, slack in known)
+        counts.append(EVERY * same)
     return max(counts) / len(attempt.cases), len(given) / len(attempt.cases)
 
 
@@ -242,20 +284,14 @@ def _check_pins(contract: FunctionContract, pinned: Mapping[str, Any]) -> None:
             )
 
 
-def _why_not(raw: Any, contract: FunctionContract, attempts: list[Attempt]) -> str:
+def _why_not(raw: Any, contract: FunctionContract, attempt: Attempt) -> str:
     """What the most natural form raised."""
-    attempt = attempts[0]
-    try:
-        Run(attempt.fitted).called(attempt.cases[0])
-    except Malformed as error:
-        reason = str(error)
-    else:  # it raised a moment ago and does not now
-        reason = "its calls fail now and then"
     function = attempt.fitted.function
     layout = function.plan.layout if function else Layout.AS_WRITTEN
     names = function.signature.arguments if function else {}
     given = ", ".join(f"{n}: {p.describe(layout)}" for n, p in names.items())
     return (
-        f"{name_of(raw)} cannot be called as {contract.name!r}: {reason}; it was given {given}, "
-        f"as arrays, tensors and lists, in every layout; where it takes something else, wrap it"
+        f"{name_of(raw)} cannot be called as {contract.name!r}: {attempt.problem}; it was given "
+        f"{given}, as arrays, tensors and lists, in every layout; where it takes something else, "
+        f"wrap it in a function that does"
     )

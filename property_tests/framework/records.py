@@ -147,11 +147,15 @@ class FaultyVersion:
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """A point on which correct libraries differ; the first option is the default."""
+    """A point on which correct libraries differ; the first option is the default.
+
+    `only` tells from the names that a function takes whether it may differ on this point at all.
+    """
 
     name: str
     options: tuple[Any, ...]
     meaning: str = ""
+    only: Callable[[frozenset[str]], bool] = lambda names: True
 
 
 def default_tolerance(case: Case, epsilon: float) -> float:

@@ -1,0 +1,72 @@
+"""What the function contracts say about implementations whose correctness is known.
+
+Every faulty version of a contract's catalogue is bound and checked as a user's function is, and so
+are the correct variants of `correct_variants.py`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+
+from property_tests.correct_variants import VARIANTS
+from property_tests.framework.build import completed
+from property_tests.framework.records import FunctionContract
+from property_tests.framework.trial_run import as_subject, row
+from rlcheck.selftests import Row
+
+
+def spec(contract: str) -> FunctionContract:
+    """A function contract by name, with its generic properties and faults."""
+    module = import_module(f"property_tests.{contract.replace('-', '_')}")
+    return completed(module.SPEC)
+
+
+def rows(contract: FunctionContract, *, size: int = 100) -> list[Row]:
+    """One row for each faulty version and each correct variant of a contract."""
+    found = [
+        row(
+            contract,
+            as_subject(contract, model),
+            implementation=f"{fault.name} {number}",
+            fault=fault.name,
+            size=size,
+        )
+        for fault in contract.faults
+        for number, model in enumerate(fault.models, start=1)
+    ]
+    variants = {"oracle": contract.oracle, **VARIANTS.get(contract.name, {})}
+    return found + [
+        row(contract, function, implementation=name, size=size)
+        for name, function in variants.items()
+    ]
+
+
+def selftest(name: str) -> list[Row]:
+    """Rows of one contract, faults and checks with its name in front."""
+    contract = spec(name)
+    return [
+        Row(
+            implementation=one.implementation,
+            fault=_full(contract, one.fault),
+            failed=tuple(_full(contract, check) for check in one.failed),
+            named=_full(contract, one.named),
+        )
+        for one in rows(contract)
+    ]
+
+
+def _full(contract: FunctionContract, name: str) -> str:
+    return f"{contract.name}/{name}" if name else ""
+
+
+# One a contract, for the entry points.
+gae = partial(selftest, "gae")
+discounted_returns = partial(selftest, "discounted-returns")
+lambda_returns = partial(selftest, "lambda-returns")
+td_target = partial(selftest, "td-target")
+q_learning_target = partial(selftest, "q-learning-target")
+double_q_target = partial(selftest, "double-q-target")
+sarsa_target = partial(selftest, "sarsa-target")
+expected_sarsa_target = partial(selftest, "expected-sarsa-target")
+soft_q_target = partial(selftest, "soft-q-target")

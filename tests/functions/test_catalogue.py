@@ -1,0 +1,26 @@
+"""Every fault of a contract is caught; no correct variant fails. One contract a test."""
+
+import pytest
+
+from property_tests.selftest import rows, spec
+
+CONTRACTS = (
+    "td-target",
+    "q-learning-target",
+    "double-q-target",
+    "sarsa-target",
+    "expected-sarsa-target",
+    "soft-q-target",
+    "discounted-returns",
+    pytest.param("gae", marks=pytest.mark.slow),
+    pytest.param("lambda-returns", marks=pytest.mark.slow),
+)
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_faults_are_caught_and_correct_variants_pass(name):
+    found = rows(spec(name), size=60)
+    assert not [row.implementation for row in found if row.fault and not row.failed]
+    assert not [row for row in found if not row.fault and row.failed]
+    faulty = [row for row in found if row.fault]
+    assert sum(row.named == row.fault for row in faulty) >= 0.95 * len(faulty)
