@@ -94,6 +94,38 @@ def lambda_returns_as_gae(rewards, values, next_values, terminated, truncated, g
     return returns
 
 
+def lambda_returns_from_gae(rewards, values, next_values, terminated, truncated, gamma, lam):
+    """Advantages plus values."""
+    return gae_loop(rewards, values, next_values, terminated, truncated, gamma, lam)[1]
+
+
+def returns_to_go(rewards, gamma):
+    """A list of rewards of one complete episode."""
+    total, out = 0.0, []
+    for reward in reversed(rewards):
+        total = reward + gamma * total
+        out.append(total)
+    return out[::-1]
+
+
+def returns_with_bootstrap(rewards, last_value, dones, gamma):
+    """Rollouts of several environments with one flag."""
+    returns, following = np.empty_like(rewards), last_value
+    for t in reversed(range(len(rewards))):
+        returns[t] = following = rewards[t] + gamma * following * (1.0 - dones[t])
+    return returns
+
+
+def masked_td_target(reward, next_value, done, gamma):
+    """One line with one flag, for a batch or a single transition."""
+    return reward + gamma * (1 - done) * next_value
+
+
+def column_q_target(rewards, next_q_values, dones, gamma):
+    """Rewards and flags in columns `[B, 1]`, as replay buffers hand them out."""
+    return rewards + gamma * (1 - dones) * next_q_values.max(axis=1, keepdims=True)
+
+
 VARIANTS: dict[str, dict[str, Model]] = {
     "gae": {
         "backward loop, two masks": gae_loop,
@@ -105,4 +137,14 @@ VARIANTS: dict[str, dict[str, Model]] = {
         "float32 inside": gae_single_precision,
         "lambda-returns": lambda_returns_as_gae,
     },
+    "lambda-returns": {
+        "advantages plus values": lambda_returns_from_gae,
+        "recursion on returns": lambda_returns_as_gae,
+    },
+    "discounted-returns": {
+        "list of rewards": returns_to_go,
+        "bootstrap and one flag": returns_with_bootstrap,
+    },
+    "td-target": {"one line, one flag": masked_td_target},
+    "q-learning-target": {"columns": column_q_target},
 }

@@ -156,6 +156,6 @@ SPEC = FunctionContract(
         ),
     ),
     layouts=transitions.LAYOUTS,
-    words=("q_learning_target", "q_target", "dqn_target"),
+    words=("q_learning_target",),
 )
 CONTRACT = build(SPEC)

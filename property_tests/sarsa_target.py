@@ -126,6 +126,5 @@ SPEC = FunctionContract(
         ),
     ),
     layouts=transitions.LAYOUTS,
-    words=("sarsa_target",),
 )
 CONTRACT = build(SPEC)

@@ -218,7 +218,7 @@ def _best(raw: Any, contract: FunctionContract, attempts: list[Attempt]) -> Fitt
         if answering:
             return answering[0].fitted
         raise BindingError(_why_not(raw, contract, attempts[0]))
-    scores: list[tuple[float, float]] = []
+    scores: list[tuple[bool, bool, float, float]] = []
     for number, attempt in enumerate(running):
         twin = next((k for k, other in enumerate(running[:number]) if _same(other, attempt)), None)
         scores.append(_score(attempt) if twin is None else scores[twin])
@@ -235,12 +235,12 @@ def _same(one: Attempt, other: Attempt) -> bool:
     )
 
 
-def _score(attempt: Attempt) -> tuple[float, float]:
-    """Likeness, where anything but the defaults has to explain every answer."""
+def _score(attempt: Attempt) -> tuple[bool, bool, float, float]:
+    """What explains every answer first, then the default conventions, then what explains most."""
     likeness, given = _likeness(attempt)
-    fitted = attempt.fitted
-    usual = all(fitted.conventions[c.name] == c.options[0] for c in fitted.contract.conventions)
-    return (likeness if usual or likeness == 1.0 else likeness / 2.0), given
+    spoken, declared = attempt.fitted.conventions, attempt.fitted.contract.conventions
+    usual = all(spoken[convention.name] == convention.options[0] for convention in declared)
+    return likeness >= 1.0, usual, likeness, given
 
 
 def _likeness(attempt: Attempt) -> tuple[float, float]:

@@ -83,7 +83,8 @@ def epsilon(precision: str) -> float:
 def elements(returned: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
     """What a function returned, as a tuple of outputs.
 
-    A mapping is read by the contract's output names, in the contract's order; so is a dataclass.
+    A mapping is read by the contract's output names, in the contract's order; so is a dataclass. A
+    list is one output: the steps of a backward loop.
     """
     if isinstance(returned, Mapping):
         found = tuple(returned[name] for name in names if name in returned)
@@ -92,13 +93,7 @@ def elements(returned: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
         return elements(vars(returned), names)
     if isinstance(returned, tuple):
         return returned
-    if isinstance(returned, list) and any(_is_array(item) and item.ndim for item in returned):
-        return tuple(returned) if len(returned) <= len(names) else (returned,)
     return (returned,)
-
-
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "ndim") and hasattr(value, "dtype")
 
 
 def describe(value: Any) -> str:

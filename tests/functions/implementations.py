@@ -157,7 +157,7 @@ def not_finite(rewards, values, next_values, terminated, truncated, gamma, lam):
         *(torch.as_tensor(x) for x in (rewards, values, next_values, terminated, truncated)),
         gamma=gamma,
         lam=lam,
-    )[0].numpy() / (rewards != 1.0)
+    )[0].numpy() / (np.asarray(rewards) != 1.0)
 
 
 def raises_on_one_step(rewards, values, next_value, gamma, gae_lambda):
