@@ -41,6 +41,9 @@ FEWEST_STEPS = 2_048
 SPEED_STEPS = 512
 DOES_NOT_LEARN_STEPS = 50_000
 MOST_SEEDS = 6
+SLOW_LIKE = {"discount-too-small", "discount-applied-twice", "max-replaced-by-mean", "done-late"}
+"""Faults whose answers a learner also gives that is right but far from done."""
+SETTLED = 0.05
 LEVELS = {Budget.QUICK: 4, Budget.STANDARD: 4, Budget.THOROUGH: 6}
 FIRST_TRIAL_S = 20.0
 LONGEST_TRIAL_S = {Budget.QUICK: 60.0, Budget.STANDARD: 120.0, Budget.THOROUGH: 900.0}
@@ -164,9 +167,28 @@ def _failed(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Out
     suspects = _named(exam, graded, [*before, *now], now, stable)
     if not suspects and _unexplained(exam, [*before, *now], stable):
         suspects = {fault: 0.5 * weight for fault, weight in graded.ranked_faults()[:5]}
-    if not suspects:
+    if not suspects or (SLOW_LIKE & set(suspects) and not _finished(exam, levels, stable)):
         return None
     return failed_outcome(exam, graded, suspects, [*before, *now], stable)
+
+
+def _finished(exam: Exam, levels: dict[int, list[Sheet]], stable: np.ndarray) -> bool:
+    """Whether the agent is done learning: its values have settled, or four times the budget moved none.
+
+    A value that is still on its way from zero is too small by a factor for every step it has travelled:
+    for the answers, slow learning and a discount that is too small are the same thing.
+    """
+    steps = sorted(levels)
+    if len(steps) >= 3:
+        earlier = _wrong(exam, levels[steps[-3]]).all(axis=0)
+        if (earlier | ~stable).all():
+            return True
+    inner = exam.mdp.start == 0
+    before, now = (np.mean([s.values for s in levels[n]], axis=0)[inner] for n in steps[-2:])
+    if not (np.isfinite(before).all() and np.isfinite(now).all()):
+        return False
+    change = np.abs(now - before) / np.maximum(np.abs(now), 0.1)
+    return bool(np.quantile(change, 0.9) < SETTLED)
 
 
 def _stable(exam: Exam, before: list[Sheet], now: list[Sheet]) -> np.ndarray:

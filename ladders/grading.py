@@ -5,8 +5,9 @@ action values. A learner that holds the belief answers against its gap with prob
 
     error(gap) = FLOOR + (1/2 - FLOOR) exp(-|gap| / scale)
 
-so a belief that does not care (gap 0) predicts a coin. The scale grows with the size of the gaps that
-the belief holds elsewhere: networks and normalised advantages resolve differences relative to the
+so a belief that does not care (gap 0) predicts a coin. The scale grows with the number of steps that
+information has to travel, since estimates of far rewards are the last to become exact, and with the
+size of the gaps that the belief holds elsewhere, since learners resolve differences relative to the
 rest. Answer sheets of several runs multiply, raised to the power CAUTION, since runs of one agent
 share more than the coin (its architecture, its settings).
 
@@ -23,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ladders.exam import Exam
+from ladders.exam import Exam, delay_unit
 from ladders.mdp import policy_evaluation
 from ladders.semantics import CORRECT, NOT_LEARNED, Belief
 
@@ -89,22 +90,20 @@ class Grade:
         return self.posterior[CORRECT] + self.posterior[NOT_LEARNED]
 
 
-def resolution(gaps: np.ndarray) -> float:
-    """The gap below which a learner with these gaps [D] may well answer either way.
+def resolution(exam: Exam, gaps: np.ndarray) -> np.ndarray:
+    """[D] the gap below which a learner with these gaps may well answer either way.
 
     A belief is held to an answer only where its gap is at least this large.
     """
-    return SCALE * max(1.0, float(np.sqrt(np.mean(gaps**2))) / MEAN_GAP)
+    size = max(1.0, float(np.sqrt(np.mean(gaps**2))) / MEAN_GAP)
+    travelled = np.maximum(depths(exam) - 1, 0) / delay_unit(exam.gamma)
+    return SCALE * size * (1.0 + 0.5 * travelled)
 
 
-def error_rate(gaps: np.ndarray) -> np.ndarray:
-    """[D] probability to answer against a gap."""
-    return FLOOR + (0.5 - FLOOR) * np.exp(-np.abs(gaps) / resolution(gaps))
-
-
-def answer_probabilities(gaps: np.ndarray) -> np.ndarray:
-    """[D] probability of answering 1, given the gaps Q(1) - Q(0)."""
-    error = error_rate(gaps)
+def answer_probabilities(exam: Exam, belief: Belief) -> np.ndarray:
+    """[D] probability that a learner with this belief answers 1."""
+    gaps = belief.gaps[exam.decisions]
+    error = FLOOR + (0.5 - FLOOR) * np.exp(-np.abs(gaps) / resolution(exam, gaps))
     return np.where(gaps > 0, 1 - error, np.where(gaps < 0, error, 0.5))
 
 
@@ -150,18 +149,18 @@ def depths(exam: Exam) -> np.ndarray:
 def _unfinished(exam: Exam, sheets: Sequence[Sheet]) -> list[float]:
     """Log-likelihood of every way of not having learned yet."""
     needed = depths(exam)
-    right = answer_probabilities(exam.beliefs[0].gaps[exam.decisions])
+    right = answer_probabilities(exam, exam.beliefs[0])
     found = []
     sweeps = [belief for belief in exam.beliefs if belief.fault == NOT_LEARNED]
     for count, belief in enumerate(sweeps):
-        lagging = answer_probabilities(belief.gaps[exam.decisions])
+        lagging = answer_probabilities(exam, belief)
         boundary = (right + lagging) / 2
         blend = np.where(needed <= count, right, np.where(needed == count + 1, boundary, lagging))
         for probabilities in (lagging, blend):
             found.append(sum(log_likelihood(sheet.answers, probabilities) for sheet in sheets))
     improving = 0.0
     for sheet in sheets:
-        lagging = answer_probabilities(lagging_policy(exam, sheet).gaps[exam.decisions])
+        lagging = answer_probabilities(exam, lagging_policy(exam, sheet))
         improving += log_likelihood(sheet.answers, lagging)
     return [*found, improving]
 
@@ -185,7 +184,7 @@ def grade(exam: Exam, sheets: Sequence[Sheet], beliefs: Sequence[Belief] | None 
     for belief in beliefs:
         if belief.fault == NOT_LEARNED:
             continue
-        probabilities = answer_probabilities(belief.gaps[exam.decisions])
+        probabilities = answer_probabilities(exam, belief)
         score = sum(log_likelihood(sheet.answers, probabilities) for sheet in sheets)
         if with_values and belief.fault != CORRECT:
             fits[id(belief)] = sum(value_log_likelihood(s, belief, reached) for s in sheets)
@@ -215,11 +214,11 @@ def contradictions(exam: Exam, belief: Belief, sheets: Sequence[Sheet]) -> np.nd
     gaps, right = belief.gaps[exam.decisions], exam.beliefs[0].gaps[exam.decisions]
     answers = np.array([sheet.answers for sheet in sheets])
     wrong = (answers >= 0) & (answers != (right > 0)[None, :])
-    agrees = (np.abs(gaps) >= resolution(gaps)) & (np.sign(gaps) == np.sign(right))
+    agrees = (np.abs(gaps) >= resolution(exam, gaps)) & (np.sign(gaps) == np.sign(right))
     return agrees & (wrong.mean(axis=0) > 0.5)
 
 
 def signature(exam: Exam, belief: Belief) -> np.ndarray:
     """[D] bool, the questions that a belief clearly answers differently from the right one."""
     gaps, right = belief.gaps[exam.decisions], exam.beliefs[0].gaps[exam.decisions]
-    return (np.abs(gaps) >= resolution(gaps)) & (np.sign(gaps) != np.sign(right))
+    return (np.abs(gaps) >= resolution(exam, gaps)) & (np.sign(gaps) != np.sign(right))
