@@ -317,7 +317,7 @@ def violations(player: Player, seed: int, size: int) -> dict[str, Mismatch]:
     return found
 
 
-def rows(scenario: Scenario, variants: Mapping[str, Any]) -> list[Row]:
+def rows(scenario: Scenario, variants: Mapping[str, Any], size: int = 100) -> list[Row]:
     """Self test: one row for each faulty version and each correct variant."""
     planted = [
         (f"{fault.name} {number}", fault.name, scenario.as_subject(model))
@@ -326,18 +326,18 @@ def rows(scenario: Scenario, variants: Mapping[str, Any]) -> list[Row]:
     ]
     correct = {"definition": scenario.as_subject(scenario.definition), **variants}
     subjects = planted + [(name, "", raw) for name, raw in correct.items()]
-    return [row(scenario, raw, name, fault) for name, fault, raw in subjects]
+    return [row(scenario, raw, name, fault, size) for name, fault, raw in subjects]
 
 
-def row(scenario: Scenario, raw: Any, implementation: str, fault: str = "") -> Row:
+def row(scenario: Scenario, raw: Any, implementation: str, fault: str = "", size: int = 100) -> Row:
     """Which properties a subject violates and which fault it is taken for."""
     prefix = f"{scenario.name}/"
     with warnings.catch_warnings(), preserved_rng():
         warnings.simplefilter("ignore")
         player, _ = player_of(scenario, raw, Options())
-        found = violations(player, 0, scenario.size)
+        found = violations(player, 0, size)
         direct = [name for mismatch in found.values() for name in mismatch.suspects]
-        suspects = suspected(player, 0, scenario.size)[0] if found and not direct else {}
+        suspects = suspected(player, 0, size)[0] if found and not direct else {}
     best = max(suspects, key=lambda name: suspects[name], default="").removeprefix(prefix)
     named = direct[0] if direct else best
     return Row(
