@@ -27,6 +27,7 @@ from ladders.grading import (
     Sheet,
     contradictions,
     depths,
+    exactness,
     grade,
     lagging_policy,
     signature,
@@ -41,8 +42,6 @@ FEWEST_STEPS = 2_048
 SPEED_STEPS = 512
 DOES_NOT_LEARN_STEPS = 50_000
 MOST_SEEDS = 6
-SLOW_LIKE = {"discount-too-small", "discount-applied-twice", "max-replaced-by-mean", "done-late"}
-"""Faults whose answers a learner also gives that is right but far from done."""
 SETTLED = 0.05
 LEVELS = {Budget.QUICK: 4, Budget.STANDARD: 4, Budget.THOROUGH: 6}
 FIRST_TRIAL_S = 20.0
@@ -158,31 +157,29 @@ def _failed(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Out
     """Two successive levels bear the same wrong answers, which no learner of right code gives."""
     if len(levels) < 2:
         return None
-    steps = sorted(levels)[-2:]
-    before, now = levels[steps[0]], levels[steps[1]]
-    graded = grade(exam, [*before, *now])
+    before, now = (levels[steps] for steps in sorted(levels)[-2:])
+    graded = grade(exam, [*before, *now], stalled=_stalled(exam, levels))
     if graded.innocent >= context.settings.alpha:
         return None
     stable = _stable(exam, before, now)
     suspects = _named(exam, graded, [*before, *now], now, stable)
     if not suspects and _unexplained(exam, [*before, *now], stable):
         suspects = {fault: 0.5 * weight for fault, weight in graded.ranked_faults()[:5]}
-    if not suspects or (SLOW_LIKE & set(suspects) and not _finished(exam, levels, stable)):
+    if not suspects:
         return None
     return failed_outcome(exam, graded, suspects, [*before, *now], stable)
 
 
-def _finished(exam: Exam, levels: dict[int, list[Sheet]], stable: np.ndarray) -> bool:
+def _stalled(exam: Exam, levels: dict[int, list[Sheet]]) -> bool:
     """Whether the agent is done learning: its values have settled, or four times the budget moved none.
 
-    A value that is still on its way from zero is too small by a factor for every step it has travelled:
-    for the answers, slow learning and a discount that is too small are the same thing.
+    Estimates on their way from zero pass from "half learned" to "all but exact" within a factor of about
+    two in steps, so no learner of right code stays at one wrong sheet over a factor of four.
     """
     steps = sorted(levels)
-    if len(steps) >= 3:
-        earlier = _wrong(exam, levels[steps[-3]]).all(axis=0)
-        if (earlier | ~stable).all():
-            return True
+    mostly = [np.round(_wrong(exam, levels[n]).mean(axis=0)) for n in steps[-3:]]
+    if len(steps) >= 3 and np.array_equal(mostly[0], mostly[1]) and np.array_equal(*mostly[1:]):
+        return True
     inner = exam.mdp.start == 0
     before, now = (np.mean([s.values for s in levels[n]], axis=0)[inner] for n in steps[-2:])
     if not (np.isfinite(before).all() and np.isfinite(now).all()):
@@ -202,7 +199,7 @@ def _leaning(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> bo
     if len(levels) < 2 or len(levels[max(levels)]) >= MOST_SEEDS:
         return False
     before, now = (levels[steps] for steps in sorted(levels)[-2:])
-    graded = grade(exam, [*before, *now])
+    graded = grade(exam, [*before, *now], stalled=_stalled(exam, levels))
     stable = _stable(exam, before, now)
     return graded.innocent < 0.5 and bool(_named(exam, graded, [*before, *now], now, stable))
 
@@ -232,10 +229,10 @@ def _named(
 def _unexplained(exam: Exam, sheets: list[Sheet], stable: np.ndarray) -> bool:
     """Whether two questions stay wrong although two at least as hard are answered right by all runs.
 
-    As hard means: information has to travel as far, and the gap is no larger. A policy that is still
-    improving is let off where its answer is right for what it does later in the question.
+    As hard means: information has to travel as far, and later values have to be known as exactly. A
+    policy that is still improving is let off where its answer is right for what it does later on.
     """
-    gaps, depth = np.abs(exam.beliefs[0].gaps[exam.decisions]), depths(exam)
+    depth, exact = depths(exam), exactness(exam)
     right = ~_wrong(exam, sheets).any(axis=0)
     excused = np.array(
         [(lagging_policy(exam, s).gaps[exam.decisions] > 0) == (s.answers == 1) for s in sheets]
@@ -243,7 +240,7 @@ def _unexplained(exam: Exam, sheets: list[Sheet], stable: np.ndarray) -> bool:
     guilty = [
         question
         for question in np.nonzero(stable & ~excused.any(axis=0))[0]
-        if (right & (depth >= depth[question]) & (gaps <= gaps[question])).sum() >= 2
+        if (right & (depth >= depth[question]) & (exact >= exact[question])).sum() >= 2
     ]
     return len(guilty) >= 2
 

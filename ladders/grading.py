@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from ladders.exam import Exam, delay_unit
-from ladders.mdp import policy_evaluation
-from ladders.semantics import CORRECT, NOT_LEARNED, Belief
+from ladders.mdp import optimal_control, policy_evaluation
+from ladders.semantics import CORRECT, NOT_LEARNED, SHRUNK, SWEEPS, Belief
 
 FLOOR, SCALE, CAUTION = 0.05, 0.12, 0.5
 VALUE_WEIGHT = 6.0
@@ -134,46 +134,64 @@ def lagging_policy(exam: Exam, sheet: Sheet) -> Belief:
     return Belief(NOT_LEARNED, "policy still improving", q_values, values, gaps)
 
 
+def _unfinished_beliefs(exam: Exam, kind: str) -> list[Belief]:
+    """The exam's beliefs of learners that are not done, of one kind (SWEEPS or SHRUNK)."""
+    return [b for b in exam.beliefs if b.fault == NOT_LEARNED and b.variant.endswith(kind)]
+
+
 def depths(exam: Exam) -> np.ndarray:
     """[D] how many sweeps of value iteration the answer to each question needs."""
     right = np.sign(exam.beliefs[0].gaps[exam.decisions])
     wrong_after = [
         np.sign(belief.gaps[exam.decisions]) != right
-        for belief in exam.beliefs
-        if belief.fault == NOT_LEARNED
+        for belief in _unfinished_beliefs(exam, SWEEPS)
     ]
     needed = [np.nonzero(column)[0] for column in np.array(wrong_after).T]
     return np.array([column[-1] + 1 if len(column) else 0 for column in needed])
 
 
-def _unfinished(exam: Exam, sheets: Sequence[Sheet]) -> list[float]:
+def exactness(exam: Exam) -> np.ndarray:
+    """[D] the share of every later value that must have been learned before the answer is right."""
+    right = np.sign(exam.beliefs[0].gaps[exam.decisions])
+    flow = exam.mdp.continuation(exam.gamma)
+    needed = np.zeros(len(right))
+    for share in np.linspace(0.02, 1.0, 50):
+        _, q_values = optimal_control(exam.mdp.rewards, share * flow)
+        gaps = (q_values[:, 1] - q_values[:, 0])[exam.decisions]
+        needed = np.where(np.sign(gaps) != right, share, needed)
+    return needed
+
+
+def _unfinished(exam: Exam, sheets: Sequence[Sheet]) -> dict[str, float]:
     """Log-likelihood of every way of not having learned yet."""
     needed = depths(exam)
     right = answer_probabilities(exam, exam.beliefs[0])
-    found = []
-    sweeps = [belief for belief in exam.beliefs if belief.fault == NOT_LEARNED]
-    for count, belief in enumerate(sweeps):
+    found: dict[str, float] = {}
+    for count, belief in enumerate(_unfinished_beliefs(exam, SWEEPS)):
         lagging = answer_probabilities(exam, belief)
         boundary = (right + lagging) / 2
         blend = np.where(needed <= count, right, np.where(needed == count + 1, boundary, lagging))
-        for probabilities in (lagging, blend):
-            found.append(sum(log_likelihood(sheet.answers, probabilities) for sheet in sheets))
-    improving = 0.0
-    for sheet in sheets:
-        lagging = answer_probabilities(exam, lagging_policy(exam, sheet))
-        improving += log_likelihood(sheet.answers, lagging)
-    return [*found, improving]
+        for name, probabilities in ((belief.variant, lagging), (f"over {belief.variant}", blend)):
+            found[name] = sum(log_likelihood(sheet.answers, probabilities) for sheet in sheets)
+    for belief in _unfinished_beliefs(exam, SHRUNK):
+        probabilities = answer_probabilities(exam, belief)
+        found[belief.variant] = sum(log_likelihood(s.answers, probabilities) for s in sheets)
+    found["policy still improving"] = sum(
+        log_likelihood(s.answers, answer_probabilities(exam, lagging_policy(exam, s)))
+        for s in sheets
+    )
+    return found
 
 
-def grade(exam: Exam, sheets: Sequence[Sheet], beliefs: Sequence[Belief] | None = None) -> Grade:
+def grade(exam: Exam, sheets: Sequence[Sheet], stalled: bool = False) -> Grade:
     """The posterior given the sheets of all runs.
 
     Args:
         exam: the questions, with the beliefs of every hypothesis.
         sheets: one a run.
-        beliefs: right and faulty beliefs to weigh instead of the exam's own.
+        stalled: larger budgets have changed nothing, so that estimates on their way from zero are no
+            explanation any more (a target network that is copied seldom still is).
     """
-    beliefs = exam.beliefs if beliefs is None else beliefs
     right = exam.beliefs[0].gaps[exam.decisions] > 0
     answers = np.array([sheet.answers for sheet in sheets])
     wrong = (answers >= 0) & (answers != right[None, :])
@@ -181,7 +199,7 @@ def grade(exam: Exam, sheets: Sequence[Sheet], beliefs: Sequence[Belief] | None 
     scores: dict[str, list[tuple[float, Belief]]] = {}
     fits: dict[int, float] = {}
     with_values = any(np.isfinite(sheet.values).any() for sheet in sheets)
-    for belief in beliefs:
+    for belief in exam.beliefs:
         if belief.fault == NOT_LEARNED:
             continue
         probabilities = answer_probabilities(exam, belief)
@@ -196,7 +214,11 @@ def grade(exam: Exam, sheets: Sequence[Sheet], beliefs: Sequence[Belief] | None 
         fault: [(s + CAUTION * (fits.get(id(b), closest) - closest), b) for s, b in found]
         for fault, found in scores.items()
     }
-    unfinished = [CAUTION * score for score in _unfinished(exam, sheets)]
+    unfinished = [
+        CAUTION * score
+        for name, score in _unfinished(exam, sheets).items()
+        if not (stalled and name.endswith(SHRUNK))
+    ]
     best = {fault: max(found, key=lambda pair: pair[0])[1] for fault, found in scores.items()}
     weights = {
         fault: np.log(PRIOR.get(fault, PRIOR_FAULT)) + max(score for score, _ in found)

@@ -312,12 +312,26 @@ def observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:
     yield Belief("observation-stale", "", right.q_values, unknown, gaps)
 
 
+SWEEPS, SHRUNK = "sweeps", "of every later value"
+"""How the variants of `not_learned_yet` are told apart: `2 sweeps`, `80% of every later value`."""
+
+
 def not_learned_yet(mdp: MDP, gamma: float, longest: int) -> Iterator[Belief]:
-    """A correct learner whose information has travelled fewer steps than the exam asks for."""
+    """A correct learner that is not done.
+
+    Information has travelled fewer steps than the exam asks for (a lagging target network); or every
+    estimate is still on its way from zero, so that each step adds a factor below one (small step sizes).
+    The second looks like a discount that is too small, and differs only in that it goes away.
+    """
     for count in range(longest):
         q_values = sweeps(mdp.rewards, mdp.continuation(gamma), count)
         gaps = q_values[:, 1] - q_values[:, 0]
-        yield Belief(NOT_LEARNED, f"{count} sweeps", q_values, q_values.max(axis=1), gaps)
+        yield Belief(NOT_LEARNED, f"{count} {SWEEPS}", q_values, q_values.max(axis=1), gaps)
+    for share in (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.35, 0.2):
+        belief = _optimal(
+            NOT_LEARNED, f"{share:.0%} {SHRUNK}", mdp.rewards, share * mdp.continuation(gamma)
+        )
+        yield belief
 
 
 FAULTY: tuple[Callable[[MDP, float], Iterator[Belief]], ...] = (
