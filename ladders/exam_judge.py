@@ -110,9 +110,10 @@ def _by_level(exam: Exam, trials: Trials, context: Context) -> dict[int, list[Sh
     left_out = np.zeros(len(exam.decisions), dtype=bool)
     if context.facts.get("entropy_in_value"):
         left_out = indifferent_under_entropy(exam, context.facts.get("actions") == "continuous")
+    value_based = "q_values" in context.facts.get("capabilities", ())
     levels: dict[int, list[Sheet]] = {}
     for trial, evidence in trials:
-        sheet = Sheet.from_evidence(evidence, trial.seed, trial.steps)
+        sheet = Sheet.from_evidence(evidence, trial.seed, trial.steps, value_based)
         answers = np.where(left_out, -1, sheet.answers)
         levels.setdefault(trial.steps, []).append(replace(sheet, answers=answers))
     return levels

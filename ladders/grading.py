@@ -46,6 +46,8 @@ class Sheet:
         answers: [D] action at every decision state, -1 where there is none.
         values: [S] the agent's own state values, NaN where not exposed.
         late: [S, 2] how often each action was executed in the last fifth of training.
+        value_based: whether the agent acts greedily on Q-values, so that what it would do in a state
+            that it did not visit lately is known from its answer.
     """
 
     seed: int
@@ -53,14 +55,17 @@ class Sheet:
     answers: np.ndarray
     values: np.ndarray
     late: np.ndarray
+    value_based: bool = False
 
     @staticmethod
-    def from_evidence(evidence: Mapping[str, Any], seed: int, steps: int) -> Sheet:
+    def from_evidence(
+        evidence: Mapping[str, Any], seed: int, steps: int, value_based: bool = False
+    ) -> Sheet:
         """Read a stored sheet."""
         late = np.array(evidence["late"], dtype=float)
         values = evidence.get("values")
         known = np.full(len(late), np.nan) if values is None else np.array(values, dtype=float)
-        return Sheet(seed, steps, np.array(evidence["answers"]), known, late)
+        return Sheet(seed, steps, np.array(evidence["answers"]), known, late, value_based)
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,9 @@ def value_log_likelihood(sheet: Sheet, belief: Belief, reached: np.ndarray) -> f
 def lagging_policy(exam: Exam, sheet: Sheet) -> Belief:
     """Right values of what the agent still did at the end of its training."""
     counts = sheet.late + 0.5
+    if sheet.value_based:
+        answered = sheet.answers >= 0
+        counts[exam.decisions[answered], sheet.answers[answered]] += 10.0
     policy = counts / counts.sum(axis=1, keepdims=True)
     flow = exam.mdp.continuation(exam.gamma)
     values, q_values = policy_evaluation(exam.mdp.rewards, flow, policy)
