@@ -17,6 +17,7 @@ FORBIDDEN = {
     "rlcheck": {"property_tests", "ladders", "reference_agents"},
 }
 
+
 def imported(path: Path) -> set[str]:
     """Top-level packages that a file imports, at any depth."""
     found = set()
