@@ -7,19 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 import tiny
+from tiny_subjects import SUBJECTS
 
 from rlcheck import contracts
-
-SUBJECTS = """
-import sys
-
-def double(x): return 2 * x
-def triple(x): return 3 * x
-def between(x): return 2.5 * x
-def negative(x): return -x
-def raises(x): raise RuntimeError("no luck")
-NUMBER = 3
-"""
 
 
 @dataclass(frozen=True)

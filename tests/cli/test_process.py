@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import conftest
 import pytest
+from tiny_subjects import SUBJECTS
 
 PROGRAM = [sys.executable, "-c", "import sys; from rlcheck.cli import main; sys.exit(main())"]
 
@@ -35,7 +35,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     folder = tmp_path / "project"
     folder.mkdir()
-    (folder / "subjects.py").write_text(conftest.SUBJECTS + SLOW)
+    (folder / "subjects.py").write_text(SUBJECTS + SLOW)
     return folder
 
 
@@ -86,7 +86,7 @@ def test_interrupt_and_resume(project):
         running.kill()
     assert running.returncode == 130, err
     assert "--resume" in out
-    (project / "subjects.py").write_text(conftest.SUBJECTS + "def slow(x): return 2 * x\n")
+    (project / "subjects.py").write_text(SUBJECTS + "def slow(x): return 2 * x\n")
     args = ("run", "subjects.py:slow", "subjects.py:double", "--as", "double", "--resume")
     resumed = call(project, *args)
     assert resumed.returncode == 0, resumed.stderr
