@@ -68,7 +68,10 @@ def known_options(facts: Evidence) -> dict[str, str]:
 def _steps(facts: Evidence) -> int:
     """Enough for at least two rollouts, where their length is known; else for most."""
     small = small_rollout(facts)
-    return 4 * small["n_steps"] if "n_steps" in small else 2_048 if not small else 512
+    rollout = next((small[name] for name in ("n_steps", "num_steps") if name in small), None)
+    if rollout is not None:
+        return 4 * int(rollout)
+    return 512 if small else 2_048
 
 
 def vary_options(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:

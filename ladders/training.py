@@ -34,7 +34,7 @@ class Trained:
     continuous: bool
 
 
-SMALL_ROLLOUT = {"n_steps": 64, "batch_size": 32, "learning_starts": 32}
+SMALL_ROLLOUT = {"n_steps": 64, "num_steps": 64, "batch_size": 32, "learning_starts": 32}
 """Where these options are named they are made small, so that a short training holds many updates."""
 
 SHORT_STEPS = 512
