@@ -142,3 +142,16 @@ def test_faults_in_stable_baselines3_are_named(name, fault):
     report = rlcheck.check(agent.factory, "agent", gamma=0.9, budget="quick")
     assert report.verdict is Verdict.FAILED
     assert fault in top(report)
+
+
+@pytest.mark.parametrize("step_size", [0.05, 0.02, 0.003])
+def test_a_slow_but_correct_learner_is_never_called_faulty(step_size):
+    from benchmarks.agents.own_tabular import TabularQ
+
+    def make_slow(env, *, seed, gamma=0.99):
+        return TabularQ(env, seed=seed, gamma=gamma, step_size=step_size)
+
+    for seed in (0, 1):
+        report = rlcheck.check(make_slow, "agent", gamma=0.9, budget="quick", seed=seed)
+        assert report.verdict in (Verdict.PASSED, Verdict.INCONCLUSIVE)
+        assert not [result for result in report.results if result.status == "failed"]
