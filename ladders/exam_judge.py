@@ -21,7 +21,7 @@ import numpy as np
 from ladders.behaviour import no_exploration, train_eval_mismatch
 from ladders.exam import Exam, delay_unit, design
 from ladders.exam_report import failed_outcome, named_questions, undecided_message
-from ladders.exam_trial import exam_gamma
+from ladders.exam_trial import exam_gamma, knows_gamma
 from ladders.grading import (
     Grade,
     Sheet,
@@ -32,7 +32,7 @@ from ladders.grading import (
     lagging_policy,
     signature,
 )
-from ladders.soft import indifferent_under_entropy
+from ladders.soft import indifferent_to_discount, indifferent_under_entropy
 from rlcheck.records import Budget, Context, Evidence, More, Outcome, Status, Trial
 
 Trials = Sequence[tuple[Trial, Evidence]]
@@ -106,10 +106,12 @@ def _may_go_on(trials: Trials, levels: int, context: Context) -> bool:
 
 
 def _by_level(exam: Exam, trials: Trials, context: Context) -> dict[int, list[Sheet]]:
-    """Sheets by budget, with the questions that an entropy bonus could flip left out."""
+    """Sheets by budget, without the questions that an entropy bonus or an unknown discount flips."""
     left_out = np.zeros(len(exam.decisions), dtype=bool)
+    if not knows_gamma(context.facts, context.settings):
+        left_out |= indifferent_to_discount(exam)
     if context.facts.get("entropy_in_value"):
-        left_out = indifferent_under_entropy(exam, context.facts.get("actions") == "continuous")
+        left_out |= indifferent_under_entropy(exam, context.facts.get("actions") == "continuous")
     value_based = "q_values" in context.facts.get("capabilities", ())
     levels: dict[int, list[Sheet]] = {}
     for trial, evidence in trials:

@@ -24,6 +24,12 @@ def exam_gamma(facts: Evidence, settings: Settings) -> float:
     return float(stated)
 
 
+def knows_gamma(facts: Evidence, settings: Settings) -> bool:
+    """Whether the discount of the subject is given, stated or read off it."""
+    stated = settings.gamma if settings.gamma is not None else facts.get("gamma")
+    return bool(facts.get("accepts_gamma")) or stated is not None
+
+
 def take_exam(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
     """Train once in the exam and write down every answer, exposed value and action count."""
     exam = design(exam_gamma(context.facts, context.settings))

@@ -1,4 +1,6 @@
-"""Maximum-entropy agents: what an entropy bonus inside the value can buy.
+"""Questions that are left out, because an agent may answer them either way and be right.
+
+Maximum-entropy agents: what an entropy bonus inside the value can buy.
 
 A soft learner with temperature alpha believes V(s) = alpha log sum_a exp(Q(s, a) / alpha), so every
 step that an episode lasts is worth up to alpha log 2 more than its reward (Haarnoja et al. 2018,
@@ -13,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from ladders.exam import Exam
-from ladders.mdp import MDP
+from ladders.mdp import MDP, optimal_control
 
 PLAUSIBLE = (0.02, 0.05, 0.1, 0.2, 0.3)
 
@@ -48,5 +50,19 @@ def indifferent_under_entropy(exam: Exam, continuous: bool) -> np.ndarray:
     flipped = np.zeros(len(exam.decisions), dtype=bool)
     for temperature in PLAUSIBLE:
         gaps = soft_gaps(exam.mdp, exam.gamma, temperature, continuous)[exam.decisions]
+        flipped |= gaps * right < 0.05
+    return flipped
+
+
+def indifferent_to_discount(exam: Exam) -> np.ndarray:
+    """[D] bool, the questions whose answer a usual discount other than the exam's flips.
+
+    For a subject that takes no discount and whose own nobody has stated.
+    """
+    right = np.sign(exam.beliefs[0].gaps[exam.decisions])
+    flipped = np.zeros(len(exam.decisions), dtype=bool)
+    for gamma in (0.95, 0.98, 0.99, 1.0):
+        _, q_values = optimal_control(exam.mdp.rewards, exam.mdp.continuation(gamma))
+        gaps = (q_values[:, 1] - q_values[:, 0])[exam.decisions]
         flipped |= gaps * right < 0.05
     return flipped

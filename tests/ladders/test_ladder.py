@@ -77,6 +77,20 @@ def test_a_planted_fault_is_named_with_its_arithmetic(factory, fault):
     assert first.fix
 
 
+def test_an_agent_of_unknown_discount_is_not_asked_about_discounts():
+    class Hidden:
+        def __init__(self, agent):
+            self.learn, self.predict = agent.learn, agent.predict
+
+    def make_own_gamma(env, *, seed):
+        return Hidden(make_agent(env, seed=seed, gamma=0.99))
+
+    report = rlcheck.check(make_own_gamma, "agent", budget="quick")
+    assert report.verdict is Verdict.PASSED, [r.message for r in report.results]
+    exam = next(result for result in report.results if result.check == "agent/exam")
+    assert "23 questions answered right" in exam.message
+
+
 def test_checks_name_only_faults_of_the_catalogue():
     known = {fault.name for fault in CONTRACT.faults}
     for check in CONTRACT.checks:
