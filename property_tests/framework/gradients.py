@@ -1,0 +1,177 @@
+"""Gradients of losses: the subject's own beside its value, and how they are compared.
+
+A contract on a loss has two outputs, the loss and its gradient with respect to one argument. Torch
+and JAX functions are differentiated by their own library, so that whatever cuts the graph shows;
+NumPy functions, oracles and faulty versions by central differences.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from property_tests.framework.build import build
+from property_tests.framework.models import Run, evaluate
+from property_tests.framework.records import (
+    Array,
+    Case,
+    FaultyVersion,
+    FunctionContract,
+    Mismatch,
+    Model,
+    Property,
+)
+from rlcheck.contracts import Bound, Contract, Options
+from rlcheck.functions import arrays
+from rlcheck.functions.binding import bind_signature
+from rlcheck.functions.calling import Output
+from rlcheck.functions.derivatives import by_jax, by_torch, first
+
+LOSS = (Output("loss"), Output("gradient", "B"))
+STEP = 1e-3
+DIFFERENCE_ERROR = 1e-8
+"""Of a five-point difference at STEP: h^4 f'''''/30 for derivatives up to a few thousand, and
+rounding of epsilon/h. Every kink of a loss must be further than two steps from the inputs."""
+NO_GRADIENT = "it computes in single precision without a gradient of its own: only its value counts"
+
+
+def build_loss(spec: FunctionContract, wrt: str) -> Contract:
+    """`build` for a loss whose gradient with respect to the parameter `wrt` counts too."""
+    contract = build(spec)
+
+    def bind(raw: Any, options: Options) -> Bound:
+        return contract.bind(with_gradient(raw, spec, wrt, options), options)
+
+    return replace(contract, bind=bind)
+
+
+def with_gradient(raw: Any, spec: FunctionContract, wrt: str, options: Options) -> Any:
+    """The function, returning (loss, gradient); unchanged where it does not take `wrt`."""
+    signature = bind_signature(
+        raw,
+        spec.parameters,
+        contract=spec.name,
+        bind=options.bind,
+        constants=dict(options.constants),
+    )
+    own = next((n for n, word in signature.arguments.items() if word.name == wrt), None)
+    if own is None:
+        return raw
+    target = raw.forward if hasattr(raw, "named_parameters") else raw
+    parameters = inspect.signature(target)
+    took: set[str] = set()
+
+    @functools.wraps(target)
+    def loss_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        bound = parameters.bind(*args, **kwargs)
+
+        def call(value: Any) -> Any:
+            bound.arguments[own] = value
+            return raw(*bound.args, **bound.kwargs)
+
+        given = bound.arguments[own]
+        library = type(given).__module__.partition(".")[0]
+        if library == "torch":
+            found = by_torch(call, given)
+            took.add("tensors")
+            return found
+        if took:  # differences would hide that no gradient reaches the tensors
+            raise TypeError("the function takes tensors: their gradient counts")
+        if library.startswith("jax"):
+            return by_jax(call, given)
+        return _by_differences(call, bound, own)
+
+    return loss_and_gradient
+
+
+def _by_differences(call: Callable[[Any], Any], bound: inspect.BoundArguments, own: str) -> Any:
+    """The gradient by central differences, left out where single precision would drown it."""
+    given, pristine = bound.arguments[own], copy.deepcopy(bound.arguments)
+    loss = first(call(given))
+    try:
+        value = arrays.to_numpy(loss)
+    except (ValueError, TypeError):
+        return loss
+    if value.shape or value == np.float32(value):
+        return loss
+
+    def again(point: Array) -> float:
+        bound.arguments.update(copy.deepcopy(pristine))
+        return float(first(call(point.tolist() if isinstance(given, list) else point)))
+
+    return loss, central_differences(again, np.array(pristine[own], dtype=np.float64))
+
+
+def central_differences(function: Callable[[Array], float], point: Array) -> Array:
+    """Five-point differences of a scalar function, of the shape of `point`."""
+    gradient = np.zeros_like(point)
+    for index in np.ndindex(point.shape):
+        step = np.zeros_like(point)
+        step[index] = STEP
+        near = function(point + step) - function(point - step)
+        far = function(point + 2 * step) - function(point - 2 * step)
+        gradient[index] = (8.0 * near - far) / (12.0 * STEP)
+    return gradient
+
+
+def with_gradients(faults: Sequence[FaultyVersion], wrt: str) -> tuple[FaultyVersion, ...]:
+    """The faulty losses, each returning its gradient too, where it does not say it itself."""
+    return tuple(
+        replace(
+            fault,
+            model=_differentiated(fault.model, wrt),
+            variants=tuple(_differentiated(model, wrt) for model in fault.variants),
+        )
+        for fault in faults
+    )
+
+
+def _differentiated(model: Model, wrt: str) -> Model:
+    @functools.wraps(model)
+    def differentiated(**inputs: Any) -> Any:
+        returned = model(**inputs)
+        if isinstance(returned, tuple):
+            return returned
+        point = np.asarray(inputs[wrt], dtype=np.float64)
+        return returned, central_differences(
+            lambda value: float(model(**{**inputs, wrt: value})), point
+        )
+
+    return differentiated
+
+
+def gradient(run: Run, case: Case) -> Array | None:
+    """The subject's gradient, None where it has none on this case."""
+    outputs = run.outputs(case)
+    return outputs[1] if len(outputs) > 1 else None
+
+
+def compare_gradient(
+    run: Run, case: Case, expected: Array, message: str, where: Array | None = None
+) -> Mismatch | None:
+    """None if the subject's gradient is `expected` (at `where`)."""
+    got = gradient(run, case)
+    return None if got is None else run.compare(case, expected, message, got=got, where=where)
+
+
+def _agrees(run: Run, case: Case) -> Mismatch | None:
+    expected = evaluate(run.contract.oracle, run.facts(case))[1]
+    return compare_gradient(run, case, expected, "the gradient departs from the definition's")
+
+
+def gradient_agreement() -> Property:
+    """The gradient is the oracle's."""
+    return Property(
+        "gradient-agrees-with-the-definition",
+        "The gradient of the loss is that of the definition.",
+        "Training sees the gradient only. A detached ratio, a value taken out of the graph or a "
+        "stopped branch leaves the value of the loss as it was and trains something else.",
+        _agrees,
+        needs={"output gradient": NO_GRADIENT},
+    )
