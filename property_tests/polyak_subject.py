@@ -182,8 +182,10 @@ def play(subject: Update | ModelSubject, facts: Case) -> Observation:
     if isinstance(subject, ModelSubject):
         form, conventions = Form(_as_model_state, True), (facts["tau_weighs"], facts["buffers"])
 
-        def call(target: Any, online: Any, tau: float) -> Any:
+        def by_model(target: Any, online: Any, tau: float) -> Any:
             subject.model(target, online, tau, *conventions)
+
+        call: Callable[[Any, Any, float], Any] = by_model
     else:
         form, call = subject.form, subject.call
     target, target_tensors = form.make(facts["target"])
