@@ -55,7 +55,9 @@ CORRECT = (
 )
 
 
-@pytest.mark.parametrize("function", CORRECT, ids=lambda f: getattr(f, "__name__", type(f).__name__))
+@pytest.mark.parametrize(
+    "function", CORRECT, ids=lambda f: getattr(f, "__name__", type(f).__name__)
+)
 def test_correct_losses_pass(function):
     constants = {"seed_dims": 0} if function is policy_gradient_loss else {}
     failed, _ = verdict("policy-gradient-loss", function, wrt="log_probs", constants=constants)
