@@ -91,6 +91,7 @@ def _facts(subject: AgentSubject) -> dict[str, Any]:
     facts["capabilities"] = [name for name in CAPABILITIES if getattr(agent, name) is not None]
     tensors = agent.parameters() if agent.parameters is not None else {}
     facts["target_tensors"] = len(target_checks.lagged(tensors))
+    facts["several_epochs"] = option_checks.several_epochs(agent.native, subject.options)
     facts["on_policy"] = hasattr(agent.native, "rollout_buffer")
     facts["entropy_in_value"] = _entropy_in_value(agent, subject, actions)
     return facts

@@ -47,8 +47,15 @@ FAULTS = {
 }
 
 
+EPOCHS = ("n_epochs", "epochs", "update_epochs", "num_epochs", "k_epochs")
+
+
 def known_options(facts: Evidence) -> dict[str, str]:
-    """Standard name -> the subject's own name, of the options that this check can vary."""
+    """Standard name -> the subject's own name, of the options that this check can vary.
+
+    A clip range binds only where old data is used again, so it is left out unless the subject is known
+    to take several epochs.
+    """
     named = facts.get("options", {})
     found = {}
     for option, aliases in ALIASES.items():
@@ -62,7 +69,15 @@ def known_options(facts: Evidence) -> dict[str, str]:
                 break
     if facts.get("accepts_gamma"):
         found["gamma"] = "gamma"
+    if not facts.get("several_epochs"):
+        found.pop("clip_range", None)
     return found
+
+
+def several_epochs(native: Any, options: Mapping[str, Any]) -> bool:
+    """Whether an agent says, by an option or an attribute, that it goes over its data repeatedly."""
+    said = [options.get(name, getattr(native, name, None)) for name in EPOCHS]
+    return any(isinstance(count, int) and count > 1 for count in said)
 
 
 def _steps(facts: Evidence) -> int:
