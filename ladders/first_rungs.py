@@ -94,6 +94,8 @@ UPDATE = Check(
 
 REWARD = 1.0
 FIT_CHUNKS, FIT_SECONDS = 40, 8.0
+FIT_GAMMA = 0.9
+"""A leak of the transition's own value ends at REWARD / (1 - FIT_GAMMA); beyond, the critic diverges."""
 LEARN_LEVELS = (1_024, 4_096, 16_384)
 
 
@@ -120,8 +122,8 @@ def _fit_transition(subject: AgentSubject, trial: Trial, context: Context) -> Ev
     continuous = context.facts.get("actions") == "continuous"
     mdp = one_step_mdp()
     action_form = "continuous" if continuous else "discrete"
-    task, _ = tabular_task(mdp, ONE_STEP, gamma=0.9, seed=trial.seed, action=action_form)
-    gamma = 0.9 if subject.accepts_gamma else None
+    task, _ = tabular_task(mdp, ONE_STEP, gamma=FIT_GAMMA, seed=trial.seed, action=action_form)
+    gamma = FIT_GAMMA if subject.accepts_gamma else None
     agent = subject.make(task, seed=trial.seed, gamma=gamma)
     observation = encode_states(1, "one-hot")[0]
     action = np.array([0.5], dtype=np.float32) if continuous else 1
@@ -196,6 +198,9 @@ def _judge_fitted(evidence: Evidence, continuous: bool) -> Outcome:
     if abs(last - first) < 1e-6:
         message = f"{path}; expected it to move to the target {REWARD:g}: nothing trains the critic"
         return Outcome(Status.FAILED, message, evidence, {"critic-not-trained": 0.9})
+    if last > 1.2 * REWARD / (1.0 - FIT_GAMMA):
+        message = f"{path}; the target is {REWARD:g}: the critic diverges"
+        return Outcome(Status.FAILED, message, evidence, {"critic-not-trained": 0.4})
     if last > REWARD + 0.3 and values[-1] >= max(values) - 1e-6:
         message = (
             f"{path} and still rises; the transition is terminal, so the target is its reward "
