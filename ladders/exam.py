@@ -32,7 +32,8 @@ from ladders.semantics import Belief, all_beliefs, correct, terminal_bootstrap
 FORCED_REWARD = 2.0
 
 
-@dataclass(frozen=True)
+# Compared by identity: `design` makes one exam a discount, and what depends on it alone is cached.
+@dataclass(frozen=True, eq=False)
 class Exam:
     """A composed exam and everything that can be computed about it before any agent runs.
 

@@ -31,6 +31,7 @@ from ladders.grading import (
     grade,
     lagging_policy,
     signature,
+    wrong_answers,
 )
 from ladders.soft import indifferent_to_discount, indifferent_under_entropy
 from rlcheck.records import Budget, Context, Evidence, More, Outcome, Status, Trial
@@ -68,7 +69,7 @@ def judge_exam(trials: Trials, context: Context) -> Outcome | More:
         return _more_seeds(steps, trials, context)
     if _may_go_on(trials, len(levels), context):
         return _level(2 * steps, len(levels), context)
-    return _settled(exam, levels, context) or _undecided(exam, levels, trials, context)
+    return _settled(exam, levels, context) or _undecided(exam, levels)
 
 
 # --- planning -------------------------------------------------------------------------------------
@@ -124,17 +125,10 @@ def _by_level(exam: Exam, trials: Trials, context: Context) -> dict[int, list[Sh
 # --- verdicts -------------------------------------------------------------------------------------
 
 
-def _wrong(exam: Exam, sheets: Sequence[Sheet]) -> np.ndarray:
-    """[runs, D] bool, which answers were wrong."""
-    right = exam.beliefs[0].gaps[exam.decisions] > 0
-    answers = np.array([sheet.answers for sheet in sheets])
-    return (answers >= 0) & (answers != right[None, :])
-
-
 def _passed(exam: Exam, sheets: list[Sheet]) -> Outcome | None:
     """Every question that counts was answered, and right, by all runs of the level."""
     graded = np.array([sheet.answers for sheet in sheets]) >= 0
-    if _wrong(exam, sheets).any() or graded.all(axis=0).mean() < 0.5:
+    if wrong_answers(exam, sheets).any() or graded.all(axis=0).mean() < 0.5:
         return None
     count, steps = int(graded.all(axis=0).sum()), sheets[0].steps
     message = f"all {count} questions answered right by {len(sheets)} seeds within {steps:,} steps"
@@ -180,7 +174,7 @@ def _stalled(exam: Exam, levels: dict[int, list[Sheet]]) -> bool:
     two in steps, so no learner of right code stays at one wrong sheet over a factor of four.
     """
     steps = sorted(levels)
-    mostly = [np.round(_wrong(exam, levels[n]).mean(axis=0)) for n in steps[-3:]]
+    mostly = [np.round(wrong_answers(exam, levels[n]).mean(axis=0)) for n in steps[-3:]]
     if len(steps) >= 3 and np.array_equal(mostly[0], mostly[1]) and np.array_equal(*mostly[1:]):
         return True
     inner = exam.mdp.start == 0
@@ -193,7 +187,7 @@ def _stalled(exam: Exam, levels: dict[int, list[Sheet]]) -> bool:
 
 def _stable(exam: Exam, before: list[Sheet], now: list[Sheet]) -> np.ndarray:
     """[D] bool, wrong in every run of two levels; one run in six may differ."""
-    wrong = _wrong(exam, [*before, *now])
+    wrong = wrong_answers(exam, [*before, *now])
     return wrong.mean(axis=0) >= 1.0 - 1.0 / 6.0
 
 
@@ -223,7 +217,7 @@ def _named(
         shown = signature(exam, belief)
         if shown.any() and not stable[shown].mean() >= 0.75:
             continue
-        if not shown.any() and not _wrong(exam, sheets).any(axis=1).mean() >= 0.75:
+        if not shown.any() and not wrong_answers(exam, sheets).any(axis=1).mean() >= 0.75:
             continue
         found[fault] = probability
     return found
@@ -236,7 +230,7 @@ def _unexplained(exam: Exam, sheets: list[Sheet], stable: np.ndarray) -> bool:
     policy that is still improving is let off where its answer is right for what it does later on.
     """
     depth, exact = depths(exam), exactness(exam)
-    right = ~_wrong(exam, sheets).any(axis=0)
+    right = ~wrong_answers(exam, sheets).any(axis=0)
     excused = np.array(
         [(lagging_policy(exam, s).gaps[exam.decisions] > 0) == (s.answers == 1) for s in sheets]
     )
@@ -252,7 +246,7 @@ def _settled(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Ou
     """The verdict after the last level: mostly right, never better than chance, or neither."""
     steps = sorted(levels)[-2:]
     sheets = [sheet for level in steps for sheet in levels[level]]
-    wrong = _wrong(exam, sheets)
+    wrong = wrong_answers(exam, sheets)
     graded = grade(exam, sheets)
     guilt = 1.0 - graded.innocent
     few = wrong.any(axis=0).sum() <= 4 and (wrong.mean(axis=0) <= 0.5).all()
@@ -287,7 +281,7 @@ def _persistent(exam: Exam, levels: dict[int, list[Sheet]], graded: Grade) -> Ou
     if len(levels) < 3:
         return None
     recent = [levels[steps] for steps in sorted(levels)[-3:]]
-    stable = np.all([_wrong(exam, sheets).all(axis=0) for sheets in recent], axis=0)
+    stable = np.all([wrong_answers(exam, sheets).all(axis=0) for sheets in recent], axis=0)
     sheets = [sheet for level in recent for sheet in level]
     if not _unexplained(exam, sheets, stable):
         return None
@@ -301,17 +295,15 @@ def _still_waiting(context: Context, steps: int) -> bool:
     return isinstance(starts, int | float) and starts > steps / 2
 
 
-def _undecided(
-    exam: Exam, levels: dict[int, list[Sheet]], trials: Trials, context: Context
-) -> Outcome:
+def _undecided(exam: Exam, levels: dict[int, list[Sheet]]) -> Outcome:
     steps = max(levels)
     sheets = levels[steps]
     graded = grade(exam, sheets)
-    message = undecided_message(exam, graded, sheets, LEVELS[context.settings.budget])
     leaning = {fault: 0.3 * weight for fault, weight in graded.ranked_faults()[:3] if weight > 0.05}
     evidence = {
         "steps": steps,
-        "wrong": named_questions(exam, np.asarray(_wrong(exam, sheets).any(axis=0))),
+        "wrong": named_questions(exam, graded.wrong_rate > 0),
         "posterior": {k: round(v, 4) for k, v in graded.posterior.items() if v > 1e-4},
     }
+    message = undecided_message(exam, graded, sheets)
     return Outcome(Status.INCONCLUSIVE, message, evidence, leaning)

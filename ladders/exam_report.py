@@ -68,7 +68,7 @@ def failed_outcome(
         stable = graded.wrong_rate >= 0.25
     proof = prove(exam, belief, sheets, shown if shown.any() else stable)
     wrong = named_questions(exam, stable)
-    unanimous = bool(graded.deviates.any())
+    unanimous = bool((graded.wrong_rate == 1.0).any())
     budgets = sorted({sheet.steps for sheet in sheets})
     who = f"{'all ' if unanimous else 'many of '}{len(sheets)} runs"
     message = (
@@ -87,15 +87,13 @@ def failed_outcome(
     return Outcome(Status.FAILED, message, evidence, suspects)
 
 
-def undecided_message(exam: Exam, graded: Grade, sheets: Sequence[Sheet], levels: int) -> str:
+def undecided_message(exam: Exam, graded: Grade, sheets: Sequence[Sheet]) -> str:
     """What is missing, and what would settle it."""
-    right = exam.beliefs[0].gaps[exam.decisions] > 0
-    wrong = np.any([(s.answers >= 0) & (s.answers != right) for s in sheets], axis=0)
-    names = named_questions(exam, wrong)
+    names = named_questions(exam, graded.wrong_rate > 0)
     missing = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     steps = sheets[0].steps
     lines = [
-        f"{len(names)} of {len(right)} questions are not answered right by all seeds after "
+        f"{len(names)} of {len(exam.decisions)} questions are not answered right by all seeds after "
         f"{steps:,} steps: {missing or 'none, but too few were answered at all'}",
         "a correct agent that learns slowly (a slow target network, a late start, few updates) "
         "looks like this too; faster settings or a larger budget (--budget thorough) would tell",

@@ -73,10 +73,9 @@ def read_answers(
         "late": late.tolist(),
         "counts": counts.tolist(),
         "steps": sum(len(record["states"]) for record in records),
-        "executed": majority(late[exam.decisions]).tolist(),
     }
     if agent.predict is None:
-        return evidence | {"answers": evidence["executed"]}
+        return evidence | {"answers": majority(late[exam.decisions]).tolist()}
     observations = encode_states(n_states, "one-hot")
     with preserved_rng():
         answers = agent.predict(observations[exam.decisions])

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -73,16 +74,14 @@ class Grade:
     """What the sheets of several runs come to.
 
     Args:
-        posterior: hypothesis name -> probability (variants of a fault added up).
+        posterior: hypothesis name -> probability (of a fault, by its best variant).
         best: fault -> its most probable variant.
         wrong_rate: [D] share of the runs that answered wrongly.
-        deviates: [D] bool, all runs answered wrongly.
     """
 
     posterior: Mapping[str, float]
     best: Mapping[str, Belief]
     wrong_rate: np.ndarray
-    deviates: np.ndarray
 
     def ranked_faults(self) -> list[tuple[str, float]]:
         """Faults by falling probability."""
@@ -93,6 +92,13 @@ class Grade:
     def innocent(self) -> float:
         """Probability that the code is right: learned, or still learning."""
         return self.posterior[CORRECT] + self.posterior[NOT_LEARNED]
+
+
+def wrong_answers(exam: Exam, sheets: Sequence[Sheet]) -> np.ndarray:
+    """[runs, D] bool, which answers were wrong; a missing one is not."""
+    right = exam.beliefs[0].gaps[exam.decisions] > 0
+    answers = np.array([sheet.answers for sheet in sheets])
+    return (answers >= 0) & (answers != right[None, :])
 
 
 def resolution(exam: Exam, gaps: np.ndarray) -> np.ndarray:
@@ -147,6 +153,7 @@ def _unfinished_beliefs(exam: Exam, kind: str) -> list[Belief]:
     return [b for b in exam.beliefs if b.fault == NOT_LEARNED and b.variant.endswith(kind)]
 
 
+@cache
 def depths(exam: Exam) -> np.ndarray:
     """[D] how many sweeps of value iteration the answer to each question needs."""
     right = np.sign(exam.beliefs[0].gaps[exam.decisions])
@@ -158,6 +165,7 @@ def depths(exam: Exam) -> np.ndarray:
     return np.array([column[-1] + 1 if len(column) else 0 for column in needed])
 
 
+@cache
 def exactness(exam: Exam) -> np.ndarray:
     """[D] the share of every later value that must have been learned before the answer is right."""
     right = np.sign(exam.beliefs[0].gaps[exam.decisions])
@@ -200,9 +208,6 @@ def grade(exam: Exam, sheets: Sequence[Sheet], stalled: bool = False) -> Grade:
         stalled: larger budgets have changed nothing, so that estimates on their way from zero are no
             explanation any more (a target network that is copied seldom still is).
     """
-    right = exam.beliefs[0].gaps[exam.decisions] > 0
-    answers = np.array([sheet.answers for sheet in sheets])
-    wrong = (answers >= 0) & (answers != right[None, :])
     reached = np.sum([sheet.late.sum(axis=1) for sheet in sheets], axis=0) > 0
     scores: dict[str, list[tuple[float, Belief]]] = {}
     fits: dict[int, float] = {}
@@ -236,14 +241,13 @@ def grade(exam: Exam, sheets: Sequence[Sheet], stalled: bool = False) -> Grade:
     top = max(weights.values())
     total = sum(np.exp(weight - top) for weight in weights.values())
     posterior = {name: float(np.exp(weight - top) / total) for name, weight in weights.items()}
-    return Grade(posterior, best, wrong.mean(axis=0), wrong.all(axis=0))
+    return Grade(posterior, best, wrong_answers(exam, sheets).mean(axis=0))
 
 
 def contradictions(exam: Exam, belief: Belief, sheets: Sequence[Sheet]) -> np.ndarray:
     """[D] bool, where most runs were wrong although the belief clearly prefers the right action."""
     gaps, right = belief.gaps[exam.decisions], exam.beliefs[0].gaps[exam.decisions]
-    answers = np.array([sheet.answers for sheet in sheets])
-    wrong = (answers >= 0) & (answers != (right > 0)[None, :])
+    wrong = wrong_answers(exam, sheets)
     agrees = (np.abs(gaps) >= resolution(exam, gaps)) & (np.sign(gaps) == np.sign(right))
     return agrees & (wrong.mean(axis=0) > 0.5)
 
