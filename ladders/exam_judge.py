@@ -21,7 +21,6 @@ import numpy as np
 from ladders.behaviour import no_exploration, train_eval_mismatch
 from ladders.exam import Exam, delay_unit, design
 from ladders.exam_report import failed_outcome, named_questions, undecided_message
-from ladders.exam_trial import exam_gamma, knows_gamma
 from ladders.grading import (
     Grade,
     Sheet,
@@ -34,6 +33,7 @@ from ladders.grading import (
     wrong_answers,
 )
 from ladders.soft import indifferent_to_discount, indifferent_under_entropy
+from ladders.training import exam_gamma, knows_gamma
 from rlcheck.records import Budget, Context, Evidence, More, Outcome, Status, Trial
 
 Trials = Sequence[tuple[Trial, Evidence]]

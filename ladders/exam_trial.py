@@ -10,49 +10,25 @@ import numpy as np
 from ladders.env import chosen_actions, encode_states
 from ladders.exam import Exam, design
 from ladders.recording import action_counts
-from ladders.tasks import Recording, tabular_task
+from ladders.tasks import Recording
+from ladders.training import exam_gamma, train
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject
 from rlcheck.adapters.rng import preserved_rng
-from rlcheck.records import Context, Evidence, Settings, Trial
-
-
-def exam_gamma(facts: Evidence, settings: Settings) -> float:
-    """The discount the exam is designed for: 0.9 where the subject takes one, else its own."""
-    stated = settings.gamma if settings.gamma is not None else facts.get("gamma")
-    if facts.get("accepts_gamma") or stated is None:
-        return 0.9
-    return float(stated)
-
-
-def knows_gamma(facts: Evidence, settings: Settings) -> bool:
-    """Whether the discount of the subject is given, stated or read off it."""
-    stated = settings.gamma if settings.gamma is not None else facts.get("gamma")
-    return bool(facts.get("accepts_gamma")) or stated is not None
+from rlcheck.records import Context, Evidence, Trial
 
 
 def take_exam(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
     """Train once in the exam and write down every answer, exposed value and action count."""
     exam = design(exam_gamma(context.facts, context.settings))
-    continuous = context.facts.get("actions") == "continuous"
 
     def watch(steps: int) -> None:
         context.progress(min(1.0, steps / trial.steps), f"seed {trial.seed}, {steps:,} steps")
 
-    task, recording = tabular_task(
-        exam.mdp,
-        "ladders:Exam-v0",
-        gamma=exam.gamma,
-        seed=trial.seed,
-        action="continuous" if continuous else "discrete",
-        folder=context.scratch if subject.isolated else "",
-        watch=watch,
-    )
-    given = exam.gamma if subject.accepts_gamma else None
     began = _cpu_seconds()
-    agent = subject.make(task, seed=trial.seed, gamma=given)
-    agent.learn(trial.steps)
+    trained = train(subject, context, seed=trial.seed, steps=trial.steps, watch=watch)
     seconds = _cpu_seconds() - began
-    return {"seconds": seconds, **read_answers(exam, agent, recording, continuous)}
+    answers = read_answers(exam, trained.agent, trained.recording, trained.continuous)
+    return {"seconds": seconds, **answers}
 
 
 def _cpu_seconds() -> float:

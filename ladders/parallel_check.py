@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ladders.exam import design
-from ladders.exam_trial import exam_gamma, read_answers
+from ladders.exam_trial import read_answers
 from ladders.grading import depths
-from ladders.training import train
+from ladders.training import exam_gamma, train
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.records import Check, Context, Evidence, More, Outcome, Settings, Status, Trial
 

@@ -6,7 +6,7 @@ an agent before and after it was saved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,26 @@ import numpy as np
 
 from ladders.env import encode_states
 from ladders.exam import design
-from ladders.exam_trial import exam_gamma
 from ladders.mdp import MDP
 from ladders.tasks import Recording, one_step_mdp, tabular_task
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject
 from rlcheck.adapters.rng import preserved_rng
-from rlcheck.records import Context, Evidence
+from rlcheck.records import Context, Evidence, Settings
+
+
+def exam_gamma(facts: Evidence, settings: Settings) -> float:
+    """The discount the exam is designed for: 0.9 where the subject takes one, else its own."""
+    stated = settings.gamma if settings.gamma is not None else facts.get("gamma")
+    if facts.get("accepts_gamma") or stated is None:
+        return 0.9
+    return float(stated)
+
+
+def knows_gamma(facts: Evidence, settings: Settings) -> bool:
+    """Whether the discount of the subject is given, stated or read off it."""
+    stated = settings.gamma if settings.gamma is not None else facts.get("gamma")
+    return bool(facts.get("accepts_gamma")) or stated is not None
+
 
 EXAM, ONE_STEP = "ladders:Exam-v0", "ladders:OneStep-v0"
 
@@ -74,6 +88,7 @@ def train(
     gamma: float | None = None,
     options: Mapping[str, Any] | None = None,
     n_envs: int | None = None,
+    watch: Callable[[int], None] | None = None,
 ) -> Trained:
     """Build an agent and let it learn `steps` steps in a tabular task; 0 leaves it untrained."""
     given = exam_gamma(context.facts, context.settings)
@@ -86,6 +101,7 @@ def train(
         seed=seed if env_seed is None else env_seed,
         action="continuous" if continuous else "discrete",
         folder=context.scratch if subject.isolated else "",
+        watch=watch,
     )
     agent = subject.make(
         task,
