@@ -101,8 +101,3 @@ def load(name: str) -> Contract:
             f"it is a {type(contract).__name__}; the package that defines it needs a fix"
         )
     return contract
-
-
-def load_all() -> list[Contract]:
-    """Every installed contract (imports them all)."""
-    return [load(name) for name in names()]

@@ -65,10 +65,6 @@ class Fitted:
     precision: str = "float64"
     model: Model | None = None
 
-    def impersonated(self, model: Model) -> Fitted:
-        """The same with a model of the contract in the subject's place."""
-        return replace(self, function=None, model=model, precision="float64")
-
 
 class Run:
     """What properties call: the subject, with its answers in canonical form."""
