@@ -17,7 +17,7 @@ from rlcheck.engine.guard import preserved_state
 from rlcheck.failures import CheckFailure, CheckFailures, failures_of
 from rlcheck.items import CheckItem, Suite
 from rlcheck.records import Budget, Settings, SubjectReport
-from rlcheck.subjects import SubjectSpec
+from rlcheck.subjects import SubjectSpec, invert
 
 __all__ = ["CheckFailure", "CheckFailures", "check", "parametrize", "verify"]
 
@@ -47,7 +47,7 @@ def check(
         subject: the function, class or factory itself, or a target as on the command line.
         contract: what it claims to be, such as "gae" or "agent"; "" infers it.
         dialect: conventions to pin instead of inferring them.
-        bind: parameter of the contract -> the subject's own name for it.
+        bind: the subject's own name -> parameter of the contract, as in `--bind r=rewards`.
         constants: hyper-parameters by name.
         gamma: the discount that the subject uses where it accepts none.
         budget: "quick", "standard" or "thorough".
@@ -227,7 +227,7 @@ def _spec(
         name=subject if is_target else _name_of(subject),
         target=subject if is_target else "",
         contract=contract,
-        bind=bind or {},
+        bind=invert(bind or {}, "bind"),
         constants=constants or {},
         dialect=dialect or {},
         gamma=gamma,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rlcheck.errors import UsageError
-from rlcheck.subjects import SubjectSpec
+from rlcheck.subjects import SubjectSpec, invert
 from rlcheck.suggest import did_you_mean
 
 FILE_NAME = "pyproject.toml"
@@ -155,19 +155,6 @@ def _subject(name: str, table: Any, path: Path) -> SubjectSpec:
         gamma=table.get("gamma"),
         expected_failures=table.get("expected-failures", {}),
     )
-
-
-def invert(bind: Mapping[str, str], where: str) -> dict[str, str]:
-    """Turn `own name -> rlcheck's name`, as people write it, into what `SubjectSpec.bind` holds."""
-    inverted: dict[str, str] = {}
-    for own, parameter in bind.items():
-        if parameter in inverted:
-            raise UsageError(
-                f"{where} gives {parameter!r} to both {inverted[parameter]!r} and {own!r}; "
-                "one parameter takes one name"
-            )
-        inverted[parameter] = own
-    return inverted
 
 
 def _from_here(target: str, root: Path) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlcheck.errors import UsageError
+
 
 @dataclass(frozen=True, slots=True)
 class SubjectSpec:
@@ -63,3 +65,16 @@ class ScriptCommand:
     """What a contract's `bind` receives for `--script`: the command with its {env}, {steps}, ..."""
 
     template: str
+
+
+def invert(bind: Mapping[str, str], where: str) -> dict[str, str]:
+    """Turn `own name -> rlcheck's name`, as people write it, into what `SubjectSpec.bind` holds."""
+    inverted: dict[str, str] = {}
+    for own, parameter in bind.items():
+        if parameter in inverted:
+            raise UsageError(
+                f"{where} gives {parameter!r} to both {inverted[parameter]!r} and {own!r}; "
+                "one parameter takes one name"
+            )
+        inverted[parameter] = own
+    return inverted

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rlcheck.cli.options import bindings, constants
-from rlcheck.config import Config, invert
+from rlcheck.config import Config
 from rlcheck.errors import UsageError
-from rlcheck.subjects import SubjectSpec
+from rlcheck.subjects import SubjectSpec, invert
 from rlcheck.suggest import did_you_mean
 
 PLAIN_WORD = re.compile(r"[A-Za-z_][\w-]*")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from rlcheck.records import Budget, Result, Settings, Status, Trial
@@ -15,6 +16,15 @@ def spec_to_json(spec: SubjectSpec) -> dict[str, Any]:
     names = [name for name in SubjectSpec.__dataclass_fields__ if name != "raw"]
     fields = {name: getattr(spec, name) for name in names}
     return {name: value for name, value in fields.items() if value not in ("", None, {})}
+
+
+def spec_from_anywhere(spec: SubjectSpec) -> dict[str, Any]:
+    """`spec_to_json` whose file, if its target is one, is found from every folder."""
+    file, colon, attribute = spec.target.partition(":")
+    here = Path(file)
+    if not (file and here.exists()):
+        return spec_to_json(spec)
+    return spec_to_json(replace(spec, target=str(here.resolve()) + colon + attribute))
 
 
 def spec_from_json(fields: Mapping[str, Any]) -> SubjectSpec:

@@ -184,7 +184,7 @@ class RunJournal:
             "version": rlcheck.__version__,
             "run_id": self.run_id,
             "result": stored,
-            "subject": codec.spec_to_json(question.spec),
+            "subject": codec.spec_from_anywhere(question.spec),
             "contract": question.contract,
             "settings": codec.settings_to_json(question.settings),
             "trials": self._asked.get(question.key, []),

@@ -7,6 +7,7 @@ to a worker that knows its subject, where there is one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -29,6 +30,7 @@ _TICK_S = 0.1
 _OUTPUT_LIMIT = 1 << 20
 LOADING_S = 120.0
 """Seconds that loading a subject may take at least: torch alone takes many on a busy machine."""
+REAPED_S = 5.0
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -54,7 +56,9 @@ class Worker:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass  # it is gone, and so is every process of its group
-        self.process.wait()
+        # An interrupt inside `Popen.poll` can leave its lock taken for good, so this wait has an end.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=REAPED_S)
         self.connection.close()
 
     def kill_for(self, reason: FailureKind) -> None:

@@ -148,6 +148,11 @@ def _words(
 ) -> dict[str, Parameter]:
     """The function's names, in plain spelling, that mean something to the contract."""
     named = {parameter.name: parameter for parameter in vocabulary}
+    # Written the other way round it can mean only one thing, so it is understood.
+    bind = dict(
+        (name, word) if name in named and word not in named else (word, name)
+        for word, name in bind.items()
+    )
     for word, name in bind.items():
         if word not in named:
             raise BindingError(

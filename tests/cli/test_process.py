@@ -54,7 +54,10 @@ def test_a_failure_is_stored_replayed_and_fixed(project):
     assert again.stdout.splitlines()[-1].startswith("FAILED  ")
     assert again.stdout.endswith("double/is-twice: as before\n")
     (project / "subjects.py").write_text("def triple(x): return 2 * x\n")
-    fixed = call(project, "replay")
+    inner = project / "inner"
+    inner.mkdir()
+    (inner / "pyproject.toml").write_text("[tool.rlcheck]\nresults-dir = '../.rlcheck'\n")
+    fixed = call(inner, "replay")
     assert fixed.returncode == 0, fixed.stderr
     assert fixed.stdout.splitlines()[-1].startswith("FIXED  ")
 

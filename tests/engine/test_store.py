@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from engine_helpers import PLUGIN, only, run, toy
 
-from rlcheck.engine.replay import ReplayOutcome, replay
+from rlcheck.engine.replay import replay
 from rlcheck.engine.store import Store
 from rlcheck.errors import StoreError, UsageError
 from rlcheck.records import Settings, Status
@@ -153,15 +153,15 @@ def test_replay_says_failed_then_fixed_then_error(tmp_path):
     identity = only(report).id
 
     again = replay(store, identity[:4])
-    assert again.outcome is ReplayOutcome.FAILED
+    assert again.answer == f"FAILED  {identity} toy/steady: as before"
     assert again.result.id == identity
     assert again.result.seeds == only(report).seeds == (3, 4, 5, 6)
     assert again.result.evidence == only(report).evidence
     assert again.stored.trials[0] == {"seed": 3, "steps": 0, "variant": ""}
     source.write_text("def f(x):\n    return x\n")
-    assert replay(store).outcome is ReplayOutcome.FIXED
+    assert replay(store).answer == f"FIXED  {identity} toy/steady"
     source.write_text("def f(x):\n    return 1 / 0\n")
-    assert replay(store).outcome is ReplayOutcome.ERROR
+    assert replay(store).answer.startswith(f"ERROR  {identity} toy/steady: differently")
 
 
 def test_replay_of_an_unknown_or_damaged_failure(tmp_path):

@@ -14,6 +14,7 @@ from implementations import (
     returns_none,
 )
 
+import rlcheck
 from property_tests.gae import CONTRACT
 from rlcheck.contracts import Options
 from rlcheck.errors import BindingError
@@ -183,3 +184,11 @@ def test_pinned_conventions_are_verified():
         chapter_gae, select={"agrees-with-the-definition"}, dialect={"first": "returns"}
     )
     assert results["gae/agrees-with-the-definition"].status is Status.FAILED
+
+
+@pytest.mark.parametrize("bind", [{"r": "rewards"}, {"rewards": "r"}])
+def test_names_are_bound_in_python_as_on_the_command_line(bind):
+    def own(r, values, next_values, terminated, truncated, gamma, lam):
+        return Estimator()(r, values, next_values, terminated, truncated, gamma, lam)
+
+    assert rlcheck.check(own, "gae", bind=bind, max_examples=10).verdict == "passed"
