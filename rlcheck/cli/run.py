@@ -54,7 +54,7 @@ SUBJECT_OPTIONS = ("contract", "script", "bind", "set_", "dialect", "gamma")
     "reports",
     multiple=True,
     metavar="FORMAT[:PATH]",
-    help="json, junit or markdown; without PATH to standard output, and the report for people to "
+    help="json, junit, markdown or html; without PATH to standard output, and the report for people to "
     "standard error.",
 )
 @click.option("--allow-inconclusive", is_flag=True, help="Exit 0 if only that is in the way.")

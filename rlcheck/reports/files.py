@@ -18,8 +18,8 @@ from rlcheck.errors import UsageError
 from rlcheck.records import Report
 from rlcheck.suggest import did_you_mean
 
-FORMATS = ("json", "junit", "markdown")
-NOT_YET = ("html", "wandb")
+FORMATS = ("json", "junit", "markdown", "html")
+NOT_YET = ("wandb",)
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
@@ -57,6 +57,8 @@ def _parse_one(text: str) -> Destination:
         )
     if name not in FORMATS:
         raise UsageError(f"--report {name!r} is no known format{did_you_mean(name, FORMATS)}")
+    if name == "html":
+        importlib.import_module("rlcheck.reports.html").require()
     if colon and not path:
         raise UsageError(f"--report {text!r} has no path after the colon; give {name}:FILE")
     if not path or path == "-":
