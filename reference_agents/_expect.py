@@ -56,3 +56,13 @@ def expect_in_range(name: str, value: float, low: float, high: float) -> None:
         raise ValueError(
             f"`{name}` must lie in [{low:g}, {high:g}], it is {value}; give a number between them"
         )
+
+
+def expect_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Require one of a closed set of names.
+
+    Raises:
+        ValueError: naming the argument, the choices and the given value.
+    """
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {', '.join(choices)}, it is {value!r}")
