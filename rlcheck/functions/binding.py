@@ -27,6 +27,7 @@ class Parameter:
         make: canonical inputs -> the argument; None takes the canonical input of this name.
         aliases: other names under which functions ask for the same thing.
         hyper: whether it is a hyper-parameter, which `--set` may state.
+        default: value of a hyper-parameter where a function does not take it; None asks for `--set`.
         flags: whether it is true or false, so that functions may want 0 and 1.
     """
 
@@ -36,6 +37,7 @@ class Parameter:
     make: Callable[[Facts], Any] | None = None
     aliases: tuple[str, ...] = ()
     hyper: bool = False
+    default: Any = None
     flags: bool = False
 
     def value(self, facts: Facts) -> Any:
@@ -110,7 +112,9 @@ def bind_signature(
         else:
             raise BindingError(_unknown(raw, name, word, vocabulary, contract, parameters))
     known = {parameter.name for parameter in vocabulary if parameter.hyper}
-    fixed = {name: value for name, value in constants.items() if name in known}
+    named = {word.name for word in arguments.values()}
+    fixed = {w.name: w.default for w in vocabulary if w.default is not None and w.name not in named}
+    fixed |= {name: value for name, value in constants.items() if name in known}
     fixed |= {words[_plain(n)].name: v for n, v in extra.items() if _plain(n) in words}
     _refuse_unused(constants, set(extra) | set(fixed), [*parameters, *known], raw)
     positional = tuple(n for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY)
