@@ -72,7 +72,7 @@ def run(targets: tuple[str, ...], **given: Any) -> int:
     from rlcheck import config as configuration
     from rlcheck.cli.subjects import choose
     from rlcheck.engine import session
-    from rlcheck.reports import files, terminal
+    from rlcheck.reports import annotations, files, terminal
 
     config = configuration.load()
     specs = choose(targets, {key: given[key] for key in SUBJECT_OPTIONS}, config)
@@ -82,11 +82,14 @@ def run(targets: tuple[str, ...], **given: Any) -> int:
     people = terminal.TerminalReport(
         _console(destinations, given["no_color"]), given["verbose"] - given["quiet"]
     )
+    listeners = [people, files.ReportFiles([*destinations, *files.job_summary()])]
+    if annotations.in_actions():
+        listeners.append(annotations.annotate)
     try:
         report = session.run(
             specs,
             settings,
-            [people, files.ReportFiles([*destinations, *files.job_summary()])],
+            listeners,
             jobs=None if options["jobs"] == "auto" else options["jobs"],
             select=options["select"],
             ignore=options["ignore"],

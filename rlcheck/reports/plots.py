@@ -48,14 +48,16 @@ def _svg(draw: Callable[[Axes], bool]) -> str | None:
         if not draw(axes):
             return None
         if axes.get_legend_handles_labels()[1]:
-            axes.legend(fontsize=8, frameon=False, labelcolor=INK)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
-    return text.getvalue()
+            legend = axes.legend(fontsize=8, frameon=False, labelcolor=INK)
+            # Names come from logs: a dollar sign is no formula.
+            for text in legend.get_texts():
+                text.set_parse_math(False)
+        document = io.StringIO()
+        figure.savefig(document, format="svg", transparent=True, metadata={"Date": None})
+    return document.getvalue()
 
 
 def _labels(axes: Axes, x: str, y: str) -> None:
-    # Names come from logs: a dollar sign is no formula.
     axes.set_xlabel(x, color=INK, fontsize=8, parse_math=False)
     axes.set_ylabel(y, color=INK, fontsize=8, parse_math=False)
 
@@ -63,7 +65,7 @@ def _labels(axes: Axes, x: str, y: str) -> None:
 def _draw_lines(axes: Axes, evidence: Mapping[str, Any]) -> bool:
     plot = evidence["plot"]
     for line in plot["lines"]:
-        axes.plot(line["x"], line["y"], linewidth=1.2, label=str(line["label"]).replace("$", "＄"))
+        axes.plot(line["x"], line["y"], linewidth=1.2, label=str(line["label"]))
     if plot.get("band"):
         axes.axhspan(*plot["band"], color=RIGHT, alpha=0.12, label="healthy")
     if plot.get("alarm"):

@@ -14,6 +14,7 @@ from rlcheck.records import (
     SubjectReport,
     Verdict,
 )
+from rlcheck.reports import annotations
 from rlcheck.reports import json as json_report
 from rlcheck.reports import junit, markdown
 from rlcheck.reports.values import short, strict
@@ -148,3 +149,19 @@ def test_a_lost_report_does_not_hide_the_verdict(rlcheck, folder, monkeypatch):
     ran = rlcheck("run", "subjects.py:double", "--as", "double")
     assert ran.code == 0
     assert "Warning: the markdown report could not be written" in ran.err
+
+
+def test_annotations_on_github(rlcheck, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    ran = rlcheck("run", "subjects.py:triple", "--as", "double")
+    (line,) = [line for line in ran.err.splitlines() if line.startswith("::error")]
+    assert line.startswith("::error title=rlcheck subjects.py%3Atriple%3A double/tripled::")
+    assert "%0AFix%3A" not in line
+    assert "%0AFix: " in line
+
+
+def test_annotations_beyond_what_github_shows_are_counted():
+    failures = [result(f"d/{n}", Status.FAILED, f"message {n}") for n in range(14)]
+    told = annotations.lines(report(*failures))
+    assert len(told) == annotations.MOST
+    assert told[-1] == "::warning title=rlcheck::5 more in the job summary"

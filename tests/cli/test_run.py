@@ -194,9 +194,9 @@ BAD = {
         ("subjects.py:double", "--timeout", "-1"),
         "--timeout should be a positive number of seconds, it is -1",
     ),
-    "html": (
-        ("subjects.py:double", "--report", "html:x.html"),
-        "this version does not have it yet; it writes json, junit and markdown",
+    "wandb": (
+        ("subjects.py:double", "--report", "wandb"),
+        "this version does not have it yet; it writes json, junit, markdown and html",
     ),
     "format": (("subjects.py:double", "--report", "jsn"), "did you mean 'json'?"),
     "no path": (("subjects.py:double", "--report", "json:"), "no path after the colon"),
