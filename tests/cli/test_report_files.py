@@ -14,9 +14,8 @@ from rlcheck.records import (
     SubjectReport,
     Verdict,
 )
-from rlcheck.reports import annotations
+from rlcheck.reports import annotations, junit, markdown
 from rlcheck.reports import json as json_report
-from rlcheck.reports import junit, markdown
 from rlcheck.reports.values import short, strict
 
 
