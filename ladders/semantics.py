@@ -289,27 +289,45 @@ def action_permuted(mdp: MDP, gamma: float) -> Iterator[Belief]:
     yield Belief("action-permuted", "", right.q_values[:, ::-1], right.values, -right.gaps)
 
 
-def observation_ignored(mdp: MDP, gamma: float) -> Iterator[Belief]:
-    """States cannot be told apart: one action everywhere, the better one on the whole."""
+def _same_everywhere(mdp: MDP, gamma: float) -> np.ndarray:
+    """[A] the return of taking one and the same action in every state."""
     returns = []
     for action in range(mdp.n_actions):
         policy = np.zeros(mdp.rewards.shape)
         policy[:, action] = 1.0
         values, _ = policy_evaluation(mdp.rewards, mdp.continuation(gamma), policy)
         returns.append(float(mdp.start @ values))
-    gap = returns[1] - returns[0]
-    gaps = np.full(mdp.n_states, gap)
-    mean = np.full(mdp.n_states, max(returns))
+    return np.array(returns)
+
+
+def observation_ignored(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """States cannot be told apart: one action everywhere, the better one on the whole."""
+    returns = _same_everywhere(mdp, gamma)
+    gaps = np.full(mdp.n_states, returns[1] - returns[0])
+    mean = np.full(mdp.n_states, returns.max())
     yield Belief("observation-ignored", "", np.tile(returns, (mdp.n_states, 1)), mean, gaps)
 
 
 def observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:
-    """The agent sees the state before; what it does from the second step on is uninformed."""
+    """The agent sees the state before; what it does from the second step on is uninformed.
+
+    Where it acts on the right observation and only stores the one before, a state is taught what holds
+    in the state that follows it, over ends too.
+    """
     right = correct(mdp, gamma)
     seen_late = mdp.start == 0
     unknown = np.where(seen_late, np.nan, right.values)
     gaps = np.where(seen_late, 0.0, right.gaps)
     yield Belief("observation-stale", "", right.q_values, unknown, gaps)
+    ends = (mdp.terminated | mdp.truncated)[:, :, None]
+    follows = np.where(ends, mdp.start[None, None, :], mdp.transitions).mean(axis=1)
+    taught = follows @ right.q_values
+    gaps = taught[:, 1] - taught[:, 0]
+    # Most states are taught the same mean of many, which is small, but nothing speaks against it.
+    returns = _same_everywhere(mdp, gamma)
+    blind = returns[1] - returns[0]
+    gaps = np.where(np.abs(gaps) < abs(blind), blind, gaps)
+    yield Belief("observation-stale", "stored one step late", taught, follows @ right.values, gaps)
 
 
 SWEEPS, SHRUNK = "sweeps", "of every later value"
