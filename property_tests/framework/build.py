@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -27,10 +28,14 @@ from rlcheck.functions.binding import name_of
 from rlcheck.functions.calling import Malformed
 from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
 
+SPELLINGS = 10
+"""How many other names of a parameter are shown."""
+
 
 def completed(contract: FunctionContract) -> FunctionContract:
     """The contract with the properties and faults that every function contract has."""
-    first = next(p.name for p in contract.parameters if p.axes and p.make is None)
+    named = inspect.signature(contract.oracle).parameters
+    first = next(p.name for p in contract.parameters if p.axes and p.name in named)
     well_formed, agrees, *others = generic_properties(contract.pure)
     return replace(
         contract,
@@ -63,7 +68,7 @@ def build(contract: FunctionContract) -> Contract:
 def _explanation(contract: FunctionContract) -> str:
     lines = [contract.explanation.strip(), "", "Parameters, by name, in any order:"]
     lines += [
-        f"  {p.describe()}" + (f"; also {', '.join(p.aliases)}" if p.aliases else "")
+        f"  {p.describe()}" + (f"; also {_some(p.aliases)}" if p.aliases else "")
         for p in contract.parameters
     ]
     if contract.conventions:
@@ -72,6 +77,11 @@ def _explanation(contract: FunctionContract) -> str:
             options = " | ".join(map(str, convention.options))
             lines.append(f"  {convention.name}: {options}   {convention.meaning}")
     return "\n".join(lines)
+
+
+def _some(aliases: tuple[str, ...]) -> str:
+    shown, more = ", ".join(aliases[:SPELLINGS]), len(aliases) - SPELLINGS
+    return shown + (f" and {more} more spellings" if more > 0 else "")
 
 
 def _recognises(raw: Any, contract: FunctionContract) -> bool:

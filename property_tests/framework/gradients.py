@@ -41,8 +41,8 @@ rounding of epsilon/h. Every kink of a loss must be further than two steps from 
 NO_GRADIENT = "it computes in single precision without a gradient of its own: only its value counts"
 
 
-def build_loss(spec: FunctionContract, wrt: str) -> Contract:
-    """`build` for a loss whose gradient with respect to the parameter `wrt` counts too."""
+def build_loss(spec: FunctionContract, *wrt: str) -> Contract:
+    """`build` for a loss whose gradients with respect to the parameters `wrt` count too."""
     contract = build(spec)
 
     def bind(raw: Any, options: Options) -> Bound:
@@ -51,8 +51,11 @@ def build_loss(spec: FunctionContract, wrt: str) -> Contract:
     return replace(contract, bind=bind)
 
 
-def with_gradient(raw: Any, spec: FunctionContract, wrt: str, options: Options) -> Any:
-    """The function, returning (loss, gradient); unchanged where it does not take `wrt`."""
+def with_gradient(
+    raw: Any, spec: FunctionContract, wrt: str | Sequence[str], options: Options
+) -> Any:
+    """The function, returning (loss, gradients); unchanged where it does not take all of `wrt`."""
+    wrt = (wrt,) if isinstance(wrt, str) else tuple(wrt)
     signature = bind_signature(
         raw,
         spec.parameters,
@@ -60,9 +63,10 @@ def with_gradient(raw: Any, spec: FunctionContract, wrt: str, options: Options) 
         bind=options.bind,
         constants=dict(options.constants),
     )
-    own = next((n for n, word in signature.arguments.items() if word.name == wrt), None)
-    if own is None:
+    names = {word.name: name for name, word in signature.arguments.items()}
+    if not set(wrt) <= set(names):
         return raw
+    own = [names[name] for name in wrt]
     target = raw.forward if hasattr(raw, "named_parameters") else raw
     parameters = inspect.signature(target)
     took: set[str] = set()
@@ -71,41 +75,49 @@ def with_gradient(raw: Any, spec: FunctionContract, wrt: str, options: Options) 
     def loss_and_gradient(*args: Any, **kwargs: Any) -> Any:
         bound = parameters.bind(*args, **kwargs)
 
-        def call(value: Any) -> Any:
-            bound.arguments[own] = value
+        def call(*values: Any) -> Any:
+            bound.arguments.update(zip(own, values, strict=True))
             return raw(*bound.args, **bound.kwargs)
 
-        given = bound.arguments[own]
-        library = type(given).__module__.partition(".")[0]
+        given = [bound.arguments[name] for name in own]
+        library = type(given[0]).__module__.partition(".")[0]
         if library == "torch":
-            found = by_torch(call, given)
+            found = by_torch(call, *given)
             took.add("tensors")
             return found
         if took:  # differences would hide that no gradient reaches the tensors
             raise TypeError("the function takes tensors: their gradient counts")
         if library.startswith("jax"):
-            return by_jax(call, given)
+            return by_jax(call, *given)
         return _by_differences(call, bound, own)
 
     return loss_and_gradient
 
 
-def _by_differences(call: Callable[[Any], Any], bound: inspect.BoundArguments, own: str) -> Any:
-    """The gradient by central differences, left out where single precision would drown it."""
-    given, pristine = bound.arguments[own], copy.deepcopy(bound.arguments)
-    loss = first(call(given))
+def _by_differences(
+    call: Callable[..., Any], bound: inspect.BoundArguments, own: Sequence[str]
+) -> Any:
+    """The gradients by central differences, left out where single precision would drown them."""
+    given, pristine = [bound.arguments[name] for name in own], copy.deepcopy(bound.arguments)
+    loss = first(call(*given))
     try:
         value = arrays.to_numpy(loss)
     except (ValueError, TypeError):
         return loss
-    if value.shape or value == np.float32(value):
+    if np.array_equal(value, value.astype(np.float32), equal_nan=True):
         return loss
 
-    def again(point: Array) -> float:
-        bound.arguments.update(copy.deepcopy(pristine))
-        return float(first(call(point.tolist() if isinstance(given, list) else point)))
+    def gradient(name: str) -> Array:
+        def again(point: Array) -> float:
+            bound.arguments.update(copy.deepcopy(pristine))
+            changed = point.tolist() if isinstance(pristine[name], list) else point
+            bound.arguments[name] = changed
+            values = [bound.arguments[each] for each in own]
+            return float(arrays.to_numpy(first(call(*values))).sum())
 
-    return loss, central_differences(again, np.array(pristine[own], dtype=np.float64))
+        return central_differences(again, np.array(pristine[name], dtype=np.float64))
+
+    return loss, *map(gradient, own)
 
 
 def central_differences(function: Callable[[Array], float], point: Array) -> Array:

@@ -19,10 +19,17 @@ from rlcheck.functions.layouts import Axes, Layout
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One thing that a function of a contract returns; those after the first are optional."""
+    """One thing that a function of a contract returns; those after the first are optional.
+
+    Args:
+        name: what it is called.
+        axes: letters of its axes, "" for a number.
+        free: whether it may have other shapes too, which the contract's `read` brings into this one.
+    """
 
     name: str
     axes: str = ""
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ class BoundFunction:
 
     def _argument(self, parameter: Parameter, facts: Facts) -> Any:
         value = parameter.value(facts)
-        if not parameter.axes:
+        if not parameter.axes or isinstance(value, list):  # a list is what the contract wants
             return value
         array = Axes(parameter.axes).arranged(np.asarray(value), self.plan.layout)
         if parameter.flags and self.plan.flags == "float":
@@ -149,6 +156,8 @@ class BoundFunction:
                 f"{output.name} should be an array of shape {expected}, "
                 f"it is {arrays.describe(part)}",
             ) from None
+        if output.free:
+            return array
         if array.shape != expected:
             raise Malformed(
                 "shape",

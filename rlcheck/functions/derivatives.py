@@ -13,25 +13,33 @@ def first(returned: Any) -> Any:
     return arrays.elements(returned, ("loss",))[0]
 
 
-def by_torch(call: Callable[[Any], Any], given: Any) -> Any:
-    """(loss, gradient) of a torch function at `given`; the loss alone where it has no graph."""
+def by_torch(call: Callable[..., Any], *given: Any) -> Any:
+    """(loss, gradients) of a torch function at `given`; the loss alone where it has no graph."""
     import torch
 
     with torch.enable_grad():
-        leaf = given.detach().clone().requires_grad_()
-        passed = leaf.clone()  # a leaf could not be changed in place, which other code may do
-        loss = first(call(passed))
-        gradient = None
+        leaves = [value.detach().clone().requires_grad_() for value in given]
+        passed = [leaf.clone() for leaf in leaves]  # a leaf could not be changed in place
+        loss = first(call(*passed))
+        found = [None] * len(leaves)
         if getattr(loss, "requires_grad", False):
-            (gradient,) = torch.autograd.grad(loss.sum(), leaf, allow_unused=True)
-    if passed.shape == given.shape:
-        given.copy_(passed.detach())  # where it was changed in place, that must show
-    return loss if loss is None else (loss, leaf.detach() * 0.0 if gradient is None else gradient)
+            found = torch.autograd.grad(loss.sum(), leaves, allow_unused=True)
+    for value, after in zip(given, passed, strict=True):
+        if after.shape == value.shape:
+            value.copy_(after.detach())  # where it was changed in place, that must show
+    if loss is None:
+        return loss
+    gradients = [
+        leaf.detach() * 0.0 if gradient is None else gradient
+        for leaf, gradient in zip(leaves, found, strict=True)
+    ]
+    return loss, *gradients
 
 
-def by_jax(call: Callable[[Any], Any], given: Any) -> Any:
-    """(loss, gradient) of a JAX function at `given`."""
+def by_jax(call: Callable[..., Any], *given: Any) -> Any:
+    """(loss, gradients) of a JAX function at `given`."""
     import jax
 
-    loss = first(call(given))
-    return loss, jax.grad(lambda value: first(call(value)).sum())(given)
+    loss = first(call(*given))
+    every = tuple(range(len(given)))
+    return loss, *jax.grad(lambda *values: first(call(*values)).sum(), every)(*given)
