@@ -302,7 +302,7 @@ def _content(run: Run, case: Case) -> Mismatch | None:
     if case["mask"].all():
         return None
     own, where = run.outputs(case), _where(run, case)
-    for value in POISON:
+    for value in (1.0, -1e4):
         changed = poisoned(case, value)
         outputs = run.outputs(changed)
         message = f"{value:g} in every masked place changed the answer"

@@ -117,14 +117,22 @@ def _passes(
     has_flags = any(parameter.flags for parameter in signature.arguments.values())
     likely = likely_kinds(raw)
     unlikely = [Kind.TORCH] if Kind.TORCH not in likely and installed(Kind.TORCH) else []
-    for precision, kinds in itertools.product(("float64", "float32"), (likely, unlikely)):
+    passes = itertools.product(("float64", "float32"), (likely, unlikely), _layouts(contract))
+    for precision, kinds, layouts in passes:
         forms: dict[str, list[Any]] = {
             "precision": [precision],
-            "layout": list(contract.layouts),
+            "layout": layouts,
             "arrays": kinds,
             "flags": ["bool", "float"] if has_flags else ["bool"],
         }
         yield forms | {name: [pinned[name]] for name in forms if name in pinned}
+
+
+def _layouts(contract: FunctionContract) -> list[list[Layout]]:
+    if not contract.batch_decides:
+        return [list(contract.layouts)]
+    batches = [layout for layout in contract.layouts if layout is not Layout.SINGLE]
+    return [batches, [layout for layout in contract.layouts if layout is Layout.SINGLE]]
 
 
 def _combinations(

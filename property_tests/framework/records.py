@@ -195,6 +195,8 @@ class FunctionContract:
         conventions: the dialect.
         read: (what the function returned, facts) -> canonical outputs, undoing conventions.
         layouts: arrangements of axes that are tried, preferred first.
+        batch_decides: whether a function that runs on batches is one for batches, so that a layout
+            without a batch axis is for functions that no other can call.
         tolerance: (case, epsilon of the subject's precision) -> largest rounding error.
         notes: names bound -> remarks for the report.
         pure: whether the arguments must be left as they were.
@@ -214,6 +216,7 @@ class FunctionContract:
     conventions: tuple[Convention, ...] = ()
     read: Callable[[Outputs, Facts], Outputs] = _as_returned
     layouts: tuple[Layout, ...] = (Layout.AS_WRITTEN, Layout.BATCH_FIRST, Layout.SINGLE)
+    batch_decides: bool = False
     tolerance: Callable[[Case, float], float] = default_tolerance
     notes: Callable[[frozenset[str]], tuple[str, ...]] = _nothing_to_say
     pure: bool = True
