@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from property_tests.framework.models import Fitted, Run, answers, equal
-from property_tests.framework.records import Domain, FunctionContract, Model, Property
+from property_tests.framework.models import Fitted, Run, answers_as_they_came, equal
+from property_tests.framework.records import Domain, FunctionContract, Model, Outputs, Property
 from property_tests.framework.search import pool
 from rlcheck.diagnosis import combine
 from rlcheck.functions.calling import Malformed
@@ -59,25 +59,47 @@ def compare_with_faults(fitted: Fitted, seed: int, size: int) -> Comparison:
     """Compare the subject with the oracle and every faulty version on the shared inputs."""
     contract, run = fitted.contract, Run(fitted)
     cases = pool(contract.cases, fitted.domain, seed, size)
-    given = answers(run, cases)
+    given = answers_as_they_came(run, cases)
+    right = run.answers_of(contract.oracle, cases)
     tolerances = [run.tolerance(case) for case in cases]
 
-    def agreement(model: Model) -> list[bool]:
-        """On which of the inputs that were answered the subject gives the model's answer."""
-        known = zip(given, run.answers_of(model, cases), tolerances, strict=True)
-        return [equal(own, its, slack) for own, its, slack in known if own is not None]
+    def agreement(model: Model) -> list[bool | None]:
+        """On which inputs the subject gives the model's answer; None where that says nothing."""
+        known = zip(given, run.answers_of(model, cases), right, tolerances, strict=True)
+        return [
+            # A wrong shape speaks for a model that gives a wrong shape, and against no other.
+            None
+            if own is None or (_misshapen(own, due) and not _misshapen(its, due))
+            else equal(own, its, slack)
+            for own, its, due, slack in known
+        ]
 
-    wrong = [not same for same in agreement(contract.oracle)]
+    def differs(outputs: Sequence[Outputs | None]) -> list[bool]:
+        """Where answers are not the definition's."""
+        known = zip(outputs, right, tolerances, strict=True)
+        return [own is not None and not equal(own, due, slack) for own, due, slack in known]
+
+    wrong = differs(given)
     explained: dict[str, int] = {}
     exact: list[str] = []
     for fault in contract.faults:
-        matches = [agreement(model) for model in fault.models]
-        explained[fault.name] = max(
-            sum(m and w for m, w in zip(own, wrong, strict=True)) for own in matches
-        )
-        if any(all(own) for own in matches) and any(wrong):
-            exact.append(fault.name)
-    return Comparison(len(wrong), sum(wrong), explained, tuple(exact))
+        counts = []
+        for model in fault.models:
+            matches = agreement(model)
+            # Where a model is right itself, it explains no wrong answer.
+            strays = differs(run.answers_of(model, cases))
+            counts.append(
+                sum(bool(m) and w and s for m, w, s in zip(matches, wrong, strays, strict=True))
+            )
+            if counts[-1] and False not in matches and fault.name not in exact:
+                exact.append(fault.name)
+        explained[fault.name] = max(counts)
+    answered = sum(own is not None for own in given)
+    return Comparison(answered, sum(wrong), explained, tuple(exact))
+
+
+def _misshapen(outputs: Outputs, due: Outputs) -> bool:
+    return outputs[0].shape != due[0].shape
 
 
 def diagnose(

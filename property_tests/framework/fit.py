@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from property_tests.framework.models import Fitted, Run, answers, equal
+from property_tests.framework.models import Fitted, Run, answers, answers_as_they_came, equal
 from property_tests.framework.records import Case, Domain, FunctionContract, Outputs, PooledCases
 from property_tests.framework.search import pool
 from rlcheck.contracts import Options
@@ -64,6 +64,11 @@ class Attempt:
         """Whether any call went through."""
         return any(output is not None for output in self.outputs)
 
+    @property
+    def answers(self) -> bool:
+        """Whether a call gave an array at all, be it of a wrong shape."""
+        return self.runs or (self.problem is not None and self.problem.kind == "shape")
+
 
 def fit(raw: Any, contract: FunctionContract, options: Options) -> Fitted:
     """The subject, bound, with the plan and the conventions under which it makes most sense.
@@ -91,7 +96,10 @@ def fit(raw: Any, contract: FunctionContract, options: Options) -> Fitted:
             if attempt.agreeing == len(attempt.cases):
                 return _unless_batch_fault(attempt, attempts)
             attempts.append(attempt)
-        if any(attempt.runs for attempt in attempts):
+        if any(
+            attempt.runs if _more_layouts(contract, forms) else attempt.answers
+            for attempt in attempts
+        ):
             break
     return _best(raw, contract, attempts)
 
@@ -107,7 +115,29 @@ def _unless_batch_fault(agreeing: Attempt, earlier: list[Attempt]) -> Fitted:
         for attempt in earlier:
             if attempt.runs and attempt.agreeing and _likeness(attempt) >= (1.0, 1.0):
                 return attempt.fitted
+            if _misshapen_by_a_fault(attempt):
+                return attempt.fitted
     return agreeing.fitted
+
+
+def _misshapen_by_a_fault(attempt: Attempt) -> bool:
+    """Whether batches get answers of a wrong shape, and exactly those of one faulty version."""
+    contract, run, cases = attempt.fitted.contract, Run(attempt.fitted), attempt.cases
+    given = answers_as_they_came(run, cases)
+    right = run.answers_of(contract.oracle, cases)
+    if not any(
+        a is not None and a[0].shape != b[0].shape for a, b in zip(given, right, strict=True)
+    ):
+        return False
+    tolerances = [run.tolerance(case) for case in cases]
+    return any(
+        all(
+            own is not None and equal(own, its, slack)
+            for own, its, slack in zip(given, run.answers_of(model, cases), tolerances, strict=True)
+        )
+        for fault in contract.faults
+        for model in fault.models
+    )
 
 
 def _passes(
@@ -133,6 +163,11 @@ def _layouts(contract: FunctionContract) -> list[list[Layout]]:
         return [list(contract.layouts)]
     batches = [layout for layout in contract.layouts if layout is not Layout.SINGLE]
     return [batches, [layout for layout in contract.layouts if layout is Layout.SINGLE]]
+
+
+def _more_layouts(contract: FunctionContract, forms: Mapping[str, list[Any]]) -> bool:
+    """Whether a form without a batch axis is still to be tried."""
+    return contract.batch_decides and forms["layout"] == _layouts(contract)[0]
 
 
 def _combinations(
