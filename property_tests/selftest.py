@@ -1,7 +1,7 @@
 """What the function contracts say about implementations whose correctness is known.
 
 Every faulty version of a contract's catalogue is bound and checked as a user's function is, and so
-are the correct variants of `correct_variants.py`.
+are the correct variants of `correct_variants.py` and `correct_policy_variants.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from importlib import import_module
 
+from property_tests import correct_policy_variants
 from property_tests.correct_variants import VARIANTS
 from property_tests.framework.build import completed
 from property_tests.framework.records import FunctionContract
@@ -35,7 +36,8 @@ def rows(contract: FunctionContract, *, size: int = 100) -> list[Row]:
         for fault in contract.faults
         for number, model in enumerate(fault.models, start=1)
     ]
-    variants = {"oracle": contract.oracle, **VARIANTS.get(contract.name, {})}
+    every = VARIANTS | correct_policy_variants.VARIANTS
+    variants = {"oracle": contract.oracle, **every.get(contract.name, {})}
     return found + [
         row(contract, function, implementation=name, size=size)
         for name, function in variants.items()
@@ -70,3 +72,9 @@ double_q_target = partial(selftest, "double-q-target")
 sarsa_target = partial(selftest, "sarsa-target")
 expected_sarsa_target = partial(selftest, "expected-sarsa-target")
 soft_q_target = partial(selftest, "soft-q-target")
+categorical_log_prob = partial(selftest, "categorical-log-prob")
+entropy = partial(selftest, "entropy")
+gaussian_log_prob = partial(selftest, "gaussian-log-prob")
+tanh_gaussian_log_prob = partial(selftest, "tanh-gaussian-log-prob")
+advantage_normalisation = partial(selftest, "advantage-normalisation")
+potential_shaping = partial(selftest, "potential-shaping")
