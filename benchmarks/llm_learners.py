@@ -107,6 +107,7 @@ def make_rlhf(problem: TreeProblem, seed: int) -> TabularLearner:
     config = RLHFConfig(
         length=tree.length,
         batch_size=512,
+        minibatches=2,
         lr=0.05,
         value_lr=0.1,
         lam=1.0,

@@ -53,13 +53,11 @@ class Trainer:
                 callback(metrics)
 
     def draw(self, count: int, size: int) -> Tensor:
-        """[size] row numbers in [0, count), without repetition as far as they go."""
-        rounds = -(-size // count)
-        orders = [
-            torch.randperm(count, generator=self.generator, device=self.device)
-            for _ in range(rounds)
-        ]
-        return torch.cat(orders)[:size]
+        """[size] row numbers in [0, count) in random order, each as often as the others, or once more."""
+        every = torch.arange(count, device=self.device).repeat(size // count)
+        rest = torch.randperm(count, generator=self.generator, device=self.device)[: size % count]
+        rows = torch.cat([every, rest])
+        return rows[torch.randperm(size, generator=self.generator, device=self.device)]
 
     def step(self, loss: Tensor) -> float:
         """One gradient step; returns the gradient norm before clipping."""
