@@ -1,0 +1,1 @@
+"""Training signals: a vocabulary, readers of logs, detectors; see `docs/training_signals.md`."""

@@ -1,0 +1,141 @@
+"""What the return did over a training: the background before which every other signal is judged.
+
+A low entropy, a growing action value or an episode of constant length is healthy where the return is
+high and a fault where it is not. The scale of a return is unknown in general, so a level counts as low
+only against the run itself (it never got better than at the start, or fell back there), or against the
+goal that Gymnasium has on record for the environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlcheck.signals.series import Log, Series
+from rlcheck.signals.statistics import Window, apart, blocks, noise, spanned, window
+
+RETURN_SIGNALS = ("episode_return", "reward", "success_rate")
+_HEAD, _TAIL = 0.1, 0.2
+_KEPT = 0.3
+"""A return that keeps less than this share of its gain has collapsed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The course of a return.
+
+    Args:
+        points: its finite values.
+        start: the first tenth of the run.
+        last: the last fifth.
+        peak: the tenth with the highest median.
+        noise: spread around the trend.
+        goal: return at which Gymnasium calls the environment solved, None where it is unknown.
+    """
+
+    points: Series
+    start: Window
+    last: Window
+    peak: Window
+    noise: float
+    goal: float | None = None
+
+    @property
+    def rose(self) -> bool:
+        """Whether it ends above its start; in doubt it does."""
+        return self._above(self.last.median)
+
+    @property
+    def ever_rose(self) -> bool:
+        """Whether it was above its start at any time; in doubt it was."""
+        return self._above(self.peak.median)
+
+    @property
+    def low(self) -> bool:
+        """Whether the end is known to be low: no better than the start, and short of the goal."""
+        if self.goal is not None:
+            floor = min(self.start.median, self.last.median)
+            return bool(self.last.median < floor + 0.5 * (self.goal - floor))
+        return not self.rose
+
+    @property
+    def at_goal(self) -> bool:
+        """Whether it is known to end where the environment counts as solved."""
+        return self.goal is not None and self.last.median >= 0.95 * self.goal
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether it rose, stayed up for a tenth of the run, and lost most of what it had gained."""
+        gain = self.peak.median - self.start.median
+        drop = self.peak.median - self.last.median
+        return bool(
+            self.peak.end <= self.last.start
+            and gain > 0.4 * spanned(self.points)
+            and drop > 0.6 * spanned(self.points)
+            and self.last.median < self.start.median + _KEPT * gain
+            and apart(self.last.values, self.peak.values)
+            and self._above(self.peak.median)
+        )
+
+    def _above(self, level: float) -> bool:
+        gain = level - self.start.median
+        return bool(gain > 3 * self.noise or gain > max(0.1 * abs(self.start.median), self.noise))
+
+
+def course(log: Log, least: int = 10) -> Course | None:
+    """The course of the log's return; None if it has none, or fewer than `least` values of it."""
+    points = log.first(*RETURN_SIGNALS)
+    if points is None or len(points) < least:
+        return None
+    middles, steps = blocks(points, 10)
+    best = int(np.argmax(middles))
+    edges = np.arange(len(middles) + 1) * len(points) // len(middles)
+    values = points.values[edges[best] : edges[best + 1]]
+    end = steps[best + 1] if best + 1 < len(steps) else points.steps[-1]
+    return Course(
+        points=points,
+        start=window(points, 0.0, _HEAD),
+        last=window(points, 1.0 - _TAIL, 1.0),
+        peak=Window(float(steps[best]), float(end), values),
+        noise=noise(points),
+        goal=known_goal(log),
+    )
+
+
+def known_goal(log: Log) -> float | None:
+    """The return at which Gymnasium calls the log's environment solved."""
+    env_id = log.config.get("env_id")
+    if not isinstance(env_id, str):
+        return None
+    return _goal(env_id)
+
+
+def _goal(env_id: str) -> float | None:
+    import gymnasium
+
+    found = gymnasium.registry.get(env_id)
+    return None if found is None else found.reward_threshold
+
+
+def known_actions(log: Log) -> int | None:
+    """How many discrete actions there are, where the log says so or Gymnasium knows the environment."""
+    stated = log.config.get("num_actions")
+    if stated is not None:
+        return int(stated)
+    return _TOY_ACTIONS.get(str(log.config.get("env_id", "")))
+
+
+_TOY_ACTIONS = {
+    "CartPole-v0": 2,
+    "CartPole-v1": 2,
+    "Acrobot-v1": 3,
+    "MountainCar-v0": 3,
+    "LunarLander-v2": 4,
+    "LunarLander-v3": 4,
+    "FrozenLake-v1": 4,
+    "CliffWalking-v0": 4,
+    "CliffWalking-v1": 4,
+    "Taxi-v3": 6,
+}
+"""Numbers of actions of environments that the registry has without making one (ALE games differ)."""

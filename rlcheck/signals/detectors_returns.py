@@ -1,0 +1,292 @@
+"""Detectors on the return, on episodes, and on what the reward stands for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlcheck.signals import faults, vocabulary
+from rlcheck.signals.course import RETURN_SIGNALS, course
+from rlcheck.signals.detectors_policy import RETURN
+from rlcheck.signals.findings import Alarm, Clear, Detector, Finding, Unknown, need, show, steps
+from rlcheck.signals.series import Log, Series
+from rlcheck.signals.statistics import Window, apart, blocks, settled_from, spanned, window
+
+_AMPLE = 20_000
+"""Steps after which some movement is expected in an environment that Gymnasium calls solvable."""
+
+
+def return_kept(log: Log) -> Finding:
+    """A return that rose, stayed up and fell back for good."""
+    returns = course(log, least=20)
+    if returns is None:
+        return Unknown("20 values of the return are needed")
+    if not returns.collapsed or returns.at_goal:
+        return Clear(
+            f"the return went from {show(returns.start.median)} to {show(returns.last.median)}, "
+            f"with its peak at {show(returns.peak.median)}"
+        )
+    half = 0.5 * (returns.peak.median + returns.last.median)
+    start = settled_from(returns.points, returns.points.values < half)
+    span = (returns.last.start if start is None else start, float(returns.points.steps[-1]))
+    return Alarm(
+        "return-collapsed",
+        f"the return rose from {show(returns.start.median)} to {show(returns.peak.median)} and "
+        f"fell to {show(returns.last.median)} in {steps(span)}",
+        span,
+        {"peak": returns.peak.median, "last": returns.last.median, "first": returns.start.median},
+        strength=0.7,
+    )
+
+
+def return_moves(log: Log) -> Finding:
+    """A return without any variance, or one that stays at the level of a random policy."""
+    returns = course(log, least=30)
+    if returns is None:
+        return Unknown("30 values of the return are needed")
+    points = returns.points
+    span = (float(points.steps[0]), float(points.steps[-1]))
+    if np.ptp(points.values) == 0:
+        value = float(points.values[0])
+        if value > 0 or returns.at_goal:
+            remark = f"the return is exactly {show(value)} in all {len(points)} records"
+            return Clear("the return is constant, and may be the best there is", (remark,))
+        return Alarm(
+            "return-without-variance",
+            f"the return is exactly {show(value)} in all {len(points)} records of {steps(span)}",
+            span,
+            {"return": value},
+            strength=0.8,
+        )
+    goal = returns.goal
+    level = 0.0 if goal is None else max(goal - returns.start.median, 0.0)
+    gained = float(blocks(points, 10)[0].max()) - returns.start.median
+    if goal is not None and level > 0 and gained < 0.05 * level and span[1] - span[0] >= _AMPLE:
+        return Alarm(
+            "return-stuck",
+            f"the return is {show(returns.start.median)} at first and {show(returns.last.median)} "
+            f"at the end of {steps(span)}, never above {show(returns.start.median + gained)} for "
+            f"a tenth of the run; solved is {show(goal)}",
+            span,
+            {"first": returns.start.median, "last": returns.last.median, "goal": goal},
+            strength=0.6,
+        )
+    if not returns.ever_rose and goal is None:
+        remark = (
+            "the return did not rise; whether its level is good cannot be told from the log "
+            "(--set env_id=ID names the environment)"
+        )
+        return Clear("the return varies", (remark,))
+    return Clear(
+        f"the return went from {show(returns.start.median)} to {show(returns.last.median)}"
+    )
+
+
+def episodes_vary(log: Log) -> Finding:
+    """A length that became exactly constant while the return stays below what it was before."""
+    lengths, returns = log["episode_length"], course(log, least=20)
+    if returns is None:
+        return Unknown("20 values of the return are needed")
+    last = float(lengths.values[-1])
+    same = np.abs(lengths.values - last) <= 1e-9
+    start = settled_from(lengths, same)
+    share = float(same[-max(len(same) // 5, 1) :].mean())
+    varied = window(lengths, 0.0, 0.3)
+    if start is None or share < 0.95 or np.ptp(varied.values) <= 0.1 * max(varied.median, 1.0):
+        return Clear(f"the length of the episodes ends at {show(last)}")
+    if not (returns.collapsed or (returns.low and returns.last.median < returns.start.median)):
+        return Clear(
+            f"all episodes have length {show(last)} at the end, and the return is no worse"
+        )
+    span = (start, float(lengths.steps[-1]))
+    return Alarm(
+        "episodes-of-one-length",
+        f"every episode has exactly {show(last)} steps in {steps(span)}, after "
+        f"{show(varied.values.min())} to {show(varied.values.max())} at first, and the return is "
+        f"{show(returns.last.median)} after a peak of {show(returns.peak.median)}",
+        span,
+        {"length": last, "return": returns.last.median},
+        strength=0.75,
+    )
+
+
+# --- what the reward stands for -------------------------------------------------------------------
+
+
+def _later(points: Series) -> tuple[Window, Window]:
+    return window(points, 0.0, 0.3), window(points, 0.75, 1.0)
+
+
+def _rises(points: Series) -> bool:
+    """Whether a series ends clearly above its beginning, by more than half of all that it did."""
+    before, after = _later(points)
+    gain = after.median - before.median
+    return bool(gain > 0.5 * spanned(points) and apart(before.values, after.values))
+
+
+def reward_is_earned(log: Log) -> Finding:
+    """The training reward after the peak of the held-out measure: does it go on rising?"""
+    reward, real = log.first(*RETURN_SIGNALS), log["eval_return"]
+    assert reward is not None, "needs a return"
+    if len(reward) < 20:
+        return Unknown("20 values of the reward are needed")
+    fall = _fall(real)
+    if fall is not None and _rises_since(reward, fall.start):
+        peak, end = fall.values
+        after = window(reward, 0.8, 1.0)
+        return Alarm(
+            "reward-hacking",
+            f"the held-out measure falls from {show(peak)} to {show(end)} in {steps(fall.span)}, "
+            f"while the training reward goes on rising, to {show(after.median)}",
+            fall.span,
+            {"heldout_peak": float(peak), "heldout_last": float(end), "reward": after.median},
+        )
+    return Clear("the held-out measure does not fall while the training reward rises")
+
+
+def _fall(real: Series) -> Window | None:
+    """The stretch from the peak of the held-out measure to its end, if it fell by much and for good."""
+    middles, begins = blocks(real, min(10, max(5, len(real) // 3)))
+    best = int(np.argmax(middles[:-1]))
+    end = window(real, 0.8, 1.0)
+    drop = float(middles[best] - end.median)
+    start = best * len(real) // len(middles)
+    top = real.values[start : max((best + 1) * len(real) // len(middles), start + 3)]
+    large = drop > 0.5 * spanned(real) and drop > 0.25 * abs(float(middles[best]))
+    early = begins[best] <= real.steps[0] + 0.7 * (real.steps[-1] - real.steps[0])
+    if not (large and early and apart(end.values, top)):
+        return None
+    return Window(float(begins[best]), float(real.steps[-1]), np.array([middles[best], end.median]))
+
+
+def _rises_since(points: Series, step: float) -> bool:
+    later = points.steps >= step
+    if later.sum() < 10:
+        return False
+    part = Series(points.steps[later], points.values[later])
+    before, after = window(part, 0.0, 0.3), window(part, 0.7, 1.0)
+    gain = after.median - before.median
+    return bool(gain > 0.15 * spanned(points) and apart(before.values, after.values, 25.0))
+
+
+def components_balance(log: Log) -> Finding:
+    """A total that rises by one component while another falls."""
+    parts = {
+        name.removeprefix(vocabulary.COMPONENT): log[name]
+        for name in log.signals
+        if name.startswith(vocabulary.COMPONENT) and len(log[name]) >= 20
+    }
+    if len(parts) < 2:
+        return Unknown("the log has no components of the reward, such as reward_component/NAME")
+    gains = {
+        name: _later(points)[1].median - _later(points)[0].median for name, points in parts.items()
+    }
+    risen = [name for name, points in parts.items() if _rises(points)]
+    fallen = [
+        name for name, points in parts.items() if _rises(Series(points.steps, -points.values))
+    ]
+    total = log.first(*RETURN_SIGNALS)
+    rising = total is None or len(total) < 20 or _rises(total)
+    best = max(gains, key=lambda name: gains[name])
+    positive = sum(gain for gain in gains.values() if gain > 0)
+    if not (rising and fallen and best in risen and gains[best] >= 0.8 * positive):
+        return Clear("no component of the reward grows at the expense of another")
+    span = window(parts[best], 0.0, 1.0).span
+    worst = min(fallen, key=lambda name: gains[name])
+    return Alarm(
+        "reward-component-takes-over",
+        f"component {best} rises by {show(gains[best])} while {worst} falls by "
+        f"{show(-gains[worst])} in {steps(span)}",
+        span,
+        {"rise": gains[best], "fall": gains[worst]},
+        strength=0.8,
+    )
+
+
+def length_not_gamed(log: Log) -> Finding:
+    """Length and reward rise together, the held-out measure does not."""
+    reward, length, real = log.first(*RETURN_SIGNALS), log["response_length"], log["eval_return"]
+    assert reward is not None, "needs a reward"
+    before, after = _later(length)
+    grown = after.median > 1.5 * before.median and _rises(length)
+    better = window(real, 0.7, 1.0).median > window(real, 0.0, 0.3).median + 0.1 * spanned(real)
+    if not (grown and _rises(reward)) or better:
+        return Clear("the reward is not bought with length")
+    span = (before.end, after.end)
+    return Alarm(
+        "length-gaming",
+        f"responses grow from {show(before.median)} to {show(after.median)} tokens in "
+        f"{steps(span)} and the reward with them, while the held-out measure goes from "
+        f"{show(window(real, 0.0, 0.3).median)} to {show(window(real, 0.7, 1.0).median)}",
+        span,
+        {"first": before.median, "last": after.median},
+        strength=0.85,
+    )
+
+
+DETECTORS: tuple[Detector, ...] = (
+    Detector(
+        "return-is-kept",
+        "The return does not fall back from its peak for good.",
+        "It rose by more than 40 % of all that it ever did, held that for a tenth of the run, "
+        "and ends at less than 30 % of the gain; values at the peak and in the last fifth hardly "
+        "overlap. A dip that recovers, and the swings of a stationary return, pass.",
+        (RETURN,),
+        return_kept,
+        (faults.RETURN_COLLAPSED,),
+        RETURN_SIGNALS,
+    ),
+    Detector(
+        "return-moves",
+        "The return varies, and leaves the level of its start.",
+        "Exactly equal returns from the first record on, none of them positive; or, where "
+        "Gymnasium knows the environment's goal, a gain of less than 5 % of the way there in "
+        "20,000 steps. Without a goal a flat return may be a good one: that is a remark.",
+        (RETURN,),
+        return_moves,
+        (faults.RETURN_CONSTANT, faults.RETURN_STUCK),
+        RETURN_SIGNALS,
+    ),
+    Detector(
+        "episodes-do-not-freeze",
+        "Episodes do not freeze at one length while the return is low.",
+        "A constant length is right for tasks of fixed length and at the time limit of a solved "
+        "one. An alarm needs a length that used to vary and a return that collapsed, or ends "
+        "below its start.",
+        (need("episode_length"), RETURN),
+        episodes_vary,
+        (faults.STUCK_EPISODES,),
+        ("episode_length", *RETURN_SIGNALS),
+    ),
+    Detector(
+        "reward-means-what-it-should",
+        "The training reward does not rise while the held-out measure falls.",
+        "From the peak of the held-out measure on: it loses more than half of all that it did "
+        "and a quarter of its peak, and the training reward goes on rising. Name your measure "
+        "with "
+        '--bind "orders_shipped=eval_return".',
+        (RETURN, need("eval_return", least=8)),
+        reward_is_earned,
+        (faults.REWARD_HACKING,),
+        ("eval_return", *RETURN_SIGNALS),
+    ),
+    Detector(
+        "reward-components-balance",
+        "No component of the reward grows at the expense of another.",
+        "The total rises, one component brings more than 80 % of all gains, and another one "
+        "falls by more than half of all that it did.",
+        (),
+        components_balance,
+        (faults.ONE_COMPONENT,),
+        RETURN_SIGNALS,
+    ),
+    Detector(
+        "length-is-not-rewarded",
+        "The reward is not bought with longer responses.",
+        "Length (by half) and reward rise together while the held-out measure does not. Growing "
+        "responses whose held-out score grows too pass.",
+        (need("response_length"), RETURN, need("eval_return", least=8)),
+        length_not_gamed,
+        (faults.LENGTH_GAMING,),
+        ("response_length", "eval_return", *RETURN_SIGNALS),
+    ),
+)

@@ -1,0 +1,260 @@
+"""Detectors on values: action values, target network, critic, replay."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlcheck.signals import faults
+from rlcheck.signals.course import RETURN_SIGNALS, course
+from rlcheck.signals.detectors_policy import RETURN
+from rlcheck.signals.findings import Alarm, Clear, Detector, Finding, Unknown, need, show, steps
+from rlcheck.signals.series import Log, Series
+from rlcheck.signals.statistics import apart, blocks, noise, settled_from, spanned, window
+
+_BEYOND = 10.0
+"""How many times the largest possible return an action value may reach: rewards may be rescaled."""
+
+_STILL_GROWING = 1.5
+
+
+def largest_value(log: Log) -> float | None:
+    """The largest |discounted return| that the log's rewards allow, None without returns.
+
+        max(max |R|, max |R / length| / (1 - gamma), r_max / (1 - gamma))
+
+    The first bounds episodes that end, the second a process that a time limit cuts.
+    """
+    gamma = float(log.config.get("gamma", 0.99))
+    horizon = 1.0 / max(1.0 - gamma, 1e-4)
+    found = []
+    returns, lengths = log.first("episode_return"), log.first("episode_length")
+    if returns is not None and len(returns):
+        largest = float(np.max(np.abs(returns.values)))
+        found.append(largest)
+        if lengths is not None and len(lengths):
+            # Medians of blocks: return and length of one record need not be of the same episodes.
+            per_step = np.max(np.abs(blocks(returns, 10)[0])) / max(
+                float(np.min(lengths.values)), 1.0
+            )
+            found.append(float(per_step) * min(horizon, 1e4))
+    if "reward_max" in log.config:
+        found.append(float(log.config["reward_max"]) * horizon)
+    return max(found, default=None)
+
+
+def q_bounded(log: Log) -> Finding:
+    """|Q| against the largest return that rewards allow, and whether it is still growing."""
+    q = log.first("q_max", "q_mean")
+    assert q is not None, "needs action values"
+    size = Series(q.steps, np.abs(q.values))
+    end, before = window(size, 0.9, 1.0), window(size, 0.5, 0.7)
+    bound = largest_value(log)
+    growing = end.median > _STILL_GROWING * max(before.median, 1e-12)
+    if bound is not None and bound > 0:
+        limit = _BEYOND * bound
+        if end.median > limit and growing:
+            start = settled_from(size, size.values > bound)
+            span = (float(size.steps[0]) if start is None else start, float(size.steps[-1]))
+            return Alarm(
+                "q-value-divergence",
+                f"|Q| reaches {show(end.median)} in {steps(span)} and keeps growing, "
+                f"{end.median / bound:.0f} times the {show(bound)} that rewards can add up to",
+                span,
+                {"q": end.median, "largest_return": bound},
+            )
+        if end.median > limit:
+            remark = (
+                f"|Q| stands at {show(end.median)}, {end.median / bound:.0f} times the largest "
+                "return; if rewards are not rescaled after they are logged, the values are wrong"
+            )
+            return Clear("the action values do not grow any more", (remark,))
+        return Clear(f"|Q| ends at {show(end.median)}; rewards allow {show(bound)}")
+    first = window(size, 0.1, 0.3)
+    if end.median > 1e4 and end.median > 1e3 * max(first.median, 1e-12) and growing:
+        span = (first.end, float(size.steps[-1]))
+        return Alarm(
+            "q-value-divergence",
+            f"|Q| grows from {show(first.median)} to {show(end.median)} in {steps(span)} and does "
+            "not settle",
+            span,
+            {"first": first.median, "q": end.median},
+            strength=0.8,
+        )
+    return Clear(f"|Q| ends at {show(end.median)}; the log has no return to compare it with")
+
+
+def q_honest(log: Log) -> Finding:
+    """Learned values against the discounted returns really obtained from the same states."""
+    q, real = log["q_mean"], log["monte_carlo_return"]
+    ours, truth = window(q, 0.5, 1.0), window(real, 0.5, 1.0)
+    scale = max(abs(truth.median), spanned(real), noise(real), 1e-12)
+    excess = ours.median - truth.median
+    catching_up = apart(window(real, 0.5, 0.7).values, window(real, 0.8, 1.0).values)
+    if excess < 0.5 * scale or not apart(truth.values, ours.values) or catching_up:
+        return Clear(
+            f"values exceed the real returns by {show(excess)}, {excess / scale:.0%} of their size"
+        )
+    return Alarm(
+        "overestimation",
+        f"the values ({show(ours.median)}) exceed the discounted returns really obtained "
+        f"({show(truth.median)}) by {excess / scale:.0%} in {steps(ours.span)}",
+        ours.span,
+        {"q": ours.median, "real": truth.median},
+    )
+
+
+def target_follows(log: Log) -> Finding:
+    """The distance between online and target network must come and go."""
+    distance = log["target_distance"]
+    span = (float(distance.steps[0]), float(distance.steps[-1]))
+    if np.all(np.abs(distance.values) <= 1e-12):
+        return Alarm(
+            "target-is-online",
+            f"the target network equals the online network in all {len(distance)} records of "
+            f"{steps(span)}",
+            span,
+            {"distance": 0.0},
+        )
+    middles, _ = blocks(distance, 8)
+    rises = float(np.mean(np.diff(distance.values) >= 0))
+    if np.all(np.diff(middles) > 0) and middles[-1] > 3 * max(middles[0], 1e-12) and rises > 0.8:
+        return Alarm(
+            "target-never-updated",
+            f"the distance of the target network only grows, from {show(middles[0])} to "
+            f"{show(middles[-1])} in {steps(span)}, and never comes back",
+            span,
+            {"first": float(middles[0]), "last": float(middles[-1])},
+        )
+    return Clear("the target network follows the online network")
+
+
+def critic_explains(log: Log) -> Finding:
+    """The explained variance is above 0 at some time, unless there is nothing to explain."""
+    explained, returns = log["explained_variance"], course(log)
+    middles, _ = blocks(explained, max(3, min(20, len(explained) // 5)))
+    best = float(middles.max())
+    if best > 0.1:
+        return Clear(f"the critic explains up to {best:.0%} of the variance of the returns")
+    if returns is not None and spanned(returns.points) <= 1e-9 * max(abs(returns.last.median), 1.0):
+        return Unknown("all returns are equal: there is no variance to explain")
+    if returns is not None and returns.at_goal:
+        return Clear("the critic explains nothing, and the environment is solved")
+    span = (float(explained.steps[0]), float(explained.steps[-1]))
+    middle = float(np.median(explained.values))
+    return Alarm(
+        "critic-explains-nothing",
+        f"the explained variance is {show(middle)} (median) and nowhere above {show(best)} in "
+        f"{steps(span)}; a critic that learns reaches 0.5 and more",
+        span,
+        {"median": middle, "best": best},
+        strength=0.75 if returns is not None and returns.rose else 0.85,
+    )
+
+
+def value_loss_bounded(log: Log) -> Finding:
+    """The value loss against its beginning and against the square of the returns."""
+    loss = log["value_loss"]
+    early, end = window(loss, 0.02, 0.25), window(loss, 0.8, 1.0)
+    bound = largest_value(log)
+    ceiling = 100 * max(early.median, 1e-12)
+    if bound is not None:
+        ceiling = max(ceiling, bound**2)
+    returns = course(log)
+    growing = end.median > 10 * window(loss, 0.3, 0.5).median or end.median > 1e4 * early.median
+    if end.median <= ceiling or not growing or (returns is not None and returns.rose):
+        return Clear(
+            f"the value loss ends at {show(end.median)}, after {show(early.median)} at first"
+        )
+    start = settled_from(loss, loss.values > 10 * early.median)
+    span = (float(end.start) if start is None else start, float(loss.steps[-1]))
+    return Alarm(
+        "value-loss-explosion",
+        f"the value loss grew from {show(early.median)} to {show(end.median)} in {steps(span)}, "
+        "beyond what the size of the returns accounts for",
+        span,
+        {"first": early.median, "last": end.median},
+        strength=0.8,
+    )
+
+
+def replay_diverse(log: Log) -> Finding:
+    """What is replayed stays diverse, unless the policy has converged."""
+    diversity, returns = log["replay_diversity"], course(log)
+    assert returns is not None, "needs a return"
+    first, end = window(diversity, 0.0, 0.3), window(diversity, 0.8, 1.0)
+    if end.median > 0.2 * first.median or returns.rose:
+        return Clear(f"the diversity of the replayed transitions ends at {show(end.median)}")
+    return Alarm(
+        "replay-homogeneous",
+        f"the diversity of the replayed transitions fell from {show(first.median)} to "
+        f"{show(end.median)} in {steps(end.span)}, and the return did not rise",
+        end.span,
+        {"first": first.median, "last": end.median},
+    )
+
+
+DETECTORS: tuple[Detector, ...] = (
+    Detector(
+        "action-values-within-reach",
+        "Action values stay within what rewards can add up to.",
+        "|Q| <= r_max / (1 - gamma). The bound is taken from the returns of the log (or --set "
+        "reward_max=R), and an alarm needs ten times that and a growth that goes on: values that "
+        "rise from 0 to their true level pass, and so do rewards that are rescaled after they "
+        "are logged.",
+        (need("q_max", "q_mean"),),
+        q_bounded,
+        (faults.Q_DIVERGENCE,),
+        ("q_max", "q_mean", *RETURN_SIGNALS),
+    ),
+    Detector(
+        "action-values-come-true",
+        "Action values agree with the returns that are really obtained.",
+        "Both logged for the same states, over the second half of the run: an excess of half the "
+        "size of the returns, without overlap, and returns that do not catch up.",
+        (need("q_mean"), need("monte_carlo_return")),
+        q_honest,
+        (faults.OVERESTIMATION,),
+        ("q_mean", "monte_carlo_return"),
+    ),
+    Detector(
+        "target-network-follows",
+        "The target network follows the online network at a distance.",
+        "The distance, measured before each synchronisation, comes and goes. One that only grows "
+        "shows a target that is never updated, one that is always 0 a target that shares the "
+        "online network's weights.",
+        (need("target_distance"),),
+        target_follows,
+        (faults.TARGET_NEVER, faults.TARGET_ONLINE),
+        ("target_distance",),
+    ),
+    Detector(
+        "critic-explains-returns",
+        "The critic explains some of the variance of the returns.",
+        "Medians of stretches of at least five records: not one above 0.1 in the whole run. A "
+        "critic whose explained variance was high and fell when all returns became equal passes.",
+        (need("explained_variance", least=30),),
+        critic_explains,
+        (faults.CRITIC_USELESS,),
+        ("explained_variance", "value_loss", *RETURN_SIGNALS),
+    ),
+    Detector(
+        "value-loss-bounded",
+        "The value loss stays within the square of the returns.",
+        "It grows with the returns, by their square. An alarm needs a hundred times the early "
+        "level, more than the square of the largest possible return, a growth that goes on, and "
+        "a return that does not rise.",
+        (need("value_loss", least=30),),
+        value_loss_bounded,
+        (faults.VALUE_LOSS,),
+        ("value_loss", *RETURN_SIGNALS),
+    ),
+    Detector(
+        "replay-stays-diverse",
+        "Replayed transitions stay diverse.",
+        "The diversity falls to a fifth of its first level while the return does not rise.",
+        (need("replay_diversity"), RETURN),
+        replay_diverse,
+        (faults.REPLAY_HOMOGENEOUS,),
+        ("replay_diversity", *RETURN_SIGNALS),
+    ),
+)

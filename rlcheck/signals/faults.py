@@ -1,0 +1,313 @@
+"""Pathologies of trainings by reinforcement learning that a log can show."""
+
+from __future__ import annotations
+
+from rlcheck.records import Fault
+from rlcheck.signals.findings import PREFIX
+
+_PPO = "https://arxiv.org/abs/1707.06347"
+_TRIAD = "https://arxiv.org/abs/1812.02648"
+
+
+def fault(name: str, title: str, explanation: str, fix: str, where: str, *references: str) -> Fault:
+    """A fault of the contract `training-log`."""
+    return Fault(PREFIX + name, title, explanation, fix, where, references)
+
+
+ENTROPY_COLLAPSE = fault(
+    "entropy-collapse",
+    "The policy became deterministic before it was any good.",
+    "The entropy fell to (nearly) nothing while the return was no better than at the start. The "
+    "policy repeats one action whatever happens, sees nothing else, and so cannot learn that "
+    "others are better.",
+    "Raise the entropy coefficient (0.01 is usual), lower the learning rate, normalise "
+    "advantages, and check the sign of the entropy in the loss: loss = policy loss - coefficient "
+    "* entropy.",
+    "The entropy term of the loss, the learning rate, advantages that were not normalised.",
+    "https://github.com/rlworkgroup/garage/issues/628",
+    "https://github.com/google-deepmind/open_spiel/issues/962",
+    "https://arxiv.org/abs/2505.22617",
+)
+ENTROPY_EXPLOSION = fault(
+    "entropy-explosion",
+    "The policy drifts towards acting at random.",
+    "The entropy rises to its maximum, or the standard deviation of the actions keeps growing, "
+    "and the return falls with it. The entropy bonus outweighs the reward, or nothing else is "
+    "left in the loss.",
+    "Lower the entropy coefficient, check the scale of the rewards against it, and bound the "
+    "logarithm of the standard deviation.",
+    "The entropy coefficient, its automatic tuning (sign of the target entropy), the reward's "
+    "scale.",
+    "https://github.com/takuseno/d3rlpy/commit/9a7a7542ed31",
+)
+POLICY_UNIFORM = fault(
+    "policy-stays-random",
+    "The policy stays uniform: no gradient of the policy arrives.",
+    "The entropy is that of the uniform distribution from the first record to the last, and the "
+    "return does not move. The policy's parameters are not optimised, or the step size is 0.",
+    "Check that the policy's parameters are in the optimiser, that log-probabilities of the loss "
+    "are not detached, that the learning rate is not 0, and that the entropy coefficient is not "
+    "enormous.",
+    "The list of parameters given to the optimiser; a `detach()` or `no_grad` around the policy.",
+    "https://github.com/pytorch/rl/commit/0e02132e4212",
+)
+KL_SPIKES = fault(
+    "kl-spikes",
+    "Updates change the policy far more than the data allow.",
+    "The divergence between the policies before and after an update is many times what clipping "
+    "is meant to leave (about 0.01 to 0.05), and the return pays for it. The old data say "
+    "nothing about the new policy.",
+    "Lower the learning rate or the number of epochs, stop an update early when the divergence "
+    "passes a target (0.01 to 0.03), normalise advantages, and clip gradients.",
+    "The learning rate, the number of epochs, the clip range, the scale of the advantages.",
+    _PPO,
+    "https://arxiv.org/abs/2005.12729",
+)
+CLIP_NEVER = fault(
+    "clip-never-active",
+    "The ratio is never clipped although the policy moves.",
+    "The clip fraction is exactly 0 while the divergence shows that many ratios must leave any "
+    "usual clip range: at a divergence k the log-ratio has a standard deviation of about sqrt(2 "
+    "k). The range is far too wide, clipping is missing, or the metric counts the wrong thing.",
+    "Use a clip range of 0.1 to 0.3 around 1, on the ratio and not on its logarithm.",
+    "The clip range in the configuration, and the line that clips the ratio.",
+    "https://github.com/pytorch/rl/commit/4bce3716b8b5",
+    _PPO,
+)
+CLIP_SATURATED = fault(
+    "clip-saturated",
+    "Most of the batch is clipped and teaches nothing.",
+    "More than half of the samples lie outside of the clip range, so that their gradient is 0, "
+    "and the return does not improve. Steps are too large, or the stored log-probabilities "
+    "belong to another policy, action or temperature.",
+    "At the first minibatch of an update the ratio must be 1: compare stored with recomputed "
+    "log-probabilities. If it is, lower the learning rate or the number of epochs.",
+    "How old log-probabilities are stored: squashing, masks, dropout, temperature; the learning "
+    "rate.",
+    "https://github.com/AgileRL/AgileRL/commit/e76add896655",
+    "https://github.com/leggedrobotics/rsl_rl/issues/225",
+)
+RATIO_ONE = fault(
+    "ratio-always-one",
+    "The ratio stays 1 over several epochs: the old log-probabilities are recomputed.",
+    "Neither the divergence nor the clip fraction ever differs from 0 although each batch is "
+    "used for several updates. The old log-probabilities follow the policy, so clipping is never "
+    "active; or the policy does not change at all.",
+    "Store the log-probabilities when the actions are sampled, and do not recompute them in the "
+    "update.",
+    "Where the update gets its old log-probabilities; the learning rate.",
+    "https://github.com/PrimeIntellect-ai/prime-rl/commit/413cf0d1d8ec",
+)
+POLICY_LOSS = fault(
+    "policy-loss-oscillation",
+    "The policy loss swings from side to side with growing amplitude.",
+    "Each update overshoots and the next one corrects it, more strongly every time, and the "
+    "return does not improve. The step is larger than the curvature of the loss allows.",
+    "Lower the learning rate, normalise advantages, use larger batches.",
+    "The learning rate and the scale of the advantages.",
+    _PPO,
+)
+Q_DIVERGENCE = fault(
+    "q-value-divergence",
+    "Action values grow beyond anything that rewards can add up to.",
+    "No return can exceed r_max / (1 - gamma), and yet |Q| does, many times over, and keeps "
+    "growing: each target contains the error of the last one. Function approximation, "
+    "bootstrapping and off-policy data together can do this whenever the target follows the "
+    "network too closely.",
+    "Use a target network that moves slowly (tau 0.005, or a copy every 1,000 to 10,000 steps), "
+    "stop the bootstrap at terminal states, detach the target, lower the learning rate, clip "
+    "gradients.",
+    "The target network, the terminal mask and the discount in the target.",
+    _TRIAD,
+    "https://github.com/datawhalechina/easy-rl/issues/117",
+)
+OVERESTIMATION = fault(
+    "overestimation",
+    "Action values promise much more than the episodes deliver.",
+    "The learned values stay above the discounted return that is really obtained from the same "
+    "states, and the returns do not catch up. The maximum over noisy estimates picks the errors.",
+    "Use double Q-learning, or the smaller of two critics; check that terminal states are not "
+    "bootstrapped.",
+    "The maximum in the target; the terminal mask.",
+    "https://arxiv.org/abs/1509.06461",
+    "https://github.com/AgileRL/AgileRL/commit/b4c0e4b94e8c",
+)
+TARGET_NEVER = fault(
+    "target-never-updated",
+    "The target network is never updated.",
+    "Its distance from the online network only ever grows. All targets come from the initial "
+    "weights.",
+    "Copy the weights every 1,000 to 10,000 steps, or average them after each update with tau "
+    "0.005; look at the condition under which that happens.",
+    "The branch that updates the target, often nested inside another frequency.",
+    "https://github.com/vwxyzjn/cleanrl/commit/c515aefc57b4",
+)
+TARGET_ONLINE = fault(
+    "target-is-online",
+    "The target network always equals the online network.",
+    "The distance between the two is 0 before every synchronisation. Targets move with each "
+    "update, which feeds errors back at once.",
+    "Give the target its own copy of the weights (deepcopy), and update it less often.",
+    "Where the target network is made: an assignment shares the weights.",
+    "https://github.com/datawhalechina/easy-rl/issues/117",
+)
+CRITIC_USELESS = fault(
+    "critic-explains-nothing",
+    "The critic never explains any of the variance of the returns.",
+    "The explained variance is at or below 0 through the whole run: a constant would predict the "
+    "returns as well. Advantages are then returns with extra noise, and learning is slow or "
+    "fails.",
+    "Check that the value loss has a gradient and a weight, that targets and predictions have "
+    "the same shape ((N,) against (N, 1) broadcasts to a matrix), that the targets are returns "
+    "and not advantages, and that rewards are of moderate scale.",
+    "The value loss, its coefficient, the shapes of its two arguments, the scale of the rewards.",
+    "https://github.com/vwxyzjn/cleanrl/commit/95fcdd750205",
+    "https://github.com/DLR-RM/stable-baselines3/commit/5ddda44a747c",
+)
+VALUE_LOSS = fault(
+    "value-loss-explosion",
+    "The value loss explodes.",
+    "It grew by orders of magnitude beyond what the size of the returns accounts for, and stayed "
+    "there. The critic diverges; through shared layers it takes the policy with it.",
+    "Lower the learning rate or the weight of the value loss, clip gradients, scale rewards or "
+    "returns, and check the bootstrap at terminal states.",
+    "The targets of the critic, and its learning rate.",
+    _TRIAD,
+)
+REPLAY_HOMOGENEOUS = fault(
+    "replay-homogeneous",
+    "The replay buffer holds hardly anything but copies of the same transitions.",
+    "The diversity of what is replayed fell to a fraction of what it was, and the return did not "
+    "improve. The agent learns again and again what it knows, and forgets the rest.",
+    "Enlarge the buffer, keep exploring, and check that adding copies the observation instead of "
+    "keeping a reference to an array that the environment overwrites.",
+    "The replay buffer's `add`, its capacity, the exploration schedule.",
+    "https://github.com/google-deepmind/dm_control/issues/34",
+)
+NOT_FINITE = fault(
+    "not-finite",
+    "A signal became NaN or infinite and stayed so.",
+    "Once a loss or a gradient is NaN, one optimiser step makes every weight NaN, and nothing "
+    "after it has a meaning.",
+    "Find the first signal to go; look there for a logarithm or root of 0, a division by a "
+    "standard deviation of 0, an exponential of a large log-ratio; clip gradients and lower the "
+    "learning rate.",
+    "Normalisation by a batch's standard deviation, log-probabilities of impossible actions, the "
+    "ratio.",
+    "https://github.com/leggedrobotics/rsl_rl/commit/596e38c98070",
+)
+GRADIENT_ZERO = fault(
+    "gradients-zero",
+    "The gradient is 0: nothing is learned any more.",
+    "The norm of the gradient is exactly 0 (or vanishes to rounding) up to the end of the run. "
+    "The loss no longer depends on the parameters: a detached tensor, a saturated output, "
+    "advantages that are all 0.",
+    "Check which parameters receive a gradient after one backward pass; look for `detach`, "
+    "`no_grad`, `argmax`, dead units, and groups whose rewards are all equal.",
+    "Between the loss and the parameters.",
+    "https://github.com/volcengine/verl/commit/3f6cd4792604",
+)
+GRADIENT_EXPLODING = fault(
+    "gradients-exploding",
+    "The gradient explodes.",
+    "Its norm grew by more than two orders of magnitude and stayed there, and the return did not "
+    "improve. Either the loss diverges, or clipping hides that every step has the maximal length "
+    "and a random direction.",
+    "Lower the learning rate, scale rewards, clip gradients (0.5 to 1), check the ratio for "
+    "overflow.",
+    "The learning rate, the reward scale, the critic.",
+    "https://github.com/anthonytorlucci/rlevo/issues/183",
+)
+DEAD_UNITS = fault(
+    "dead-units",
+    "Most hidden units are dead.",
+    "They are 0 for every input, receive no gradient and never come back. The network loses its "
+    "capacity to learn while the loss may look fine.",
+    "Lower the learning rate, use layer normalisation or another activation, reset dormant units.",
+    "The activation function, the learning rate, the initialisation.",
+    "https://arxiv.org/abs/2302.12902",
+)
+STUCK_EPISODES = fault(
+    "episodes-of-one-length",
+    "Episodes have all become the same, and not the good ones.",
+    "The length used to vary, became exactly constant, and the return stays below what it was "
+    "before. The agent stands still until the time limit, or ends every episode at once.",
+    "Look at one episode. A standstill asks for exploration and a smaller penalty for acting; an "
+    "early end for a look at the penalty for each step.",
+    "The reward function; the entropy coefficient.",
+    "https://arxiv.org/abs/1712.00378",
+)
+RETURN_COLLAPSED = fault(
+    "return-collapsed",
+    "The return fell back from its peak.",
+    "It rose, stayed up, and then lost most of what it had gained, up to the end of the run. "
+    "Something that worked was unlearned.",
+    "Go back to the best checkpoint and look at what changed before the fall: divergence, "
+    "entropy, gradient norm, action values. Lower or anneal the learning rate, limit the "
+    "divergence, enlarge the buffer.",
+    "The size of the updates late in training; a replay buffer that forgot the early experience.",
+    "https://arxiv.org/abs/1709.06560",
+)
+RETURN_STUCK = fault(
+    "return-stuck",
+    "The return never moved.",
+    "It ends where it began, far from where the environment counts as solved: nothing that was "
+    "learned changed what the agent gets.",
+    "Check in this order: does the agent ever see a reward; do the parameters change; is the "
+    "sign of the reward and of the advantage right; then exploration and the learning rate. "
+    "`rlcheck run` on the agent itself names the mistake.",
+    "The update, the reward, or too little exploration.",
+    "https://arxiv.org/abs/1709.06560",
+)
+RETURN_CONSTANT = fault(
+    "return-without-variance",
+    "Every episode has the same return.",
+    "Not one episode differed from the others, from the first on, although the policy explores. "
+    "There is nothing to learn from: the reward is never given, or does not depend on the "
+    "actions.",
+    "Check the reward of a few random episodes by hand. If it is sparse, shape it, start closer "
+    "to the goal, or explore more.",
+    "The reward function, its threshold, a wrapper that clips or replaces it.",
+    "https://arxiv.org/abs/1606.01868",
+)
+THROUGHPUT = fault(
+    "throughput-dropping",
+    "The training gets slower and slower.",
+    "Steps a second fall steadily to a fraction of what they were: something grows with every "
+    "step, such as a list that is never emptied, a graph that is kept alive, or a buffer that is "
+    "copied.",
+    "Store `loss.item()` and not the loss, empty lists after each update, profile a late step.",
+    "Lists of losses or infos, hidden states carried over without `detach`.",
+)
+REWARD_HACKING = fault(
+    "reward-hacking",
+    "The reward rises and what it should stand for does not.",
+    "The training reward keeps growing while the held-out measure falls, or stays where it was. "
+    "The policy exploits a difference between the two: a proxy that can be raised without doing "
+    "the task.",
+    "Look at the episodes with the highest reward. Reward the outcome rather than the means, "
+    "penalise the exploit, bound each component, stop at the best held-out score, strengthen the "
+    "penalty on divergence.",
+    "The reward function or the reward model.",
+    "https://arxiv.org/abs/2210.10760",
+    "https://arxiv.org/abs/2209.13085",
+)
+ONE_COMPONENT = fault(
+    "reward-component-takes-over",
+    "One component of the reward grows at the expense of the others.",
+    "The total rises because of one component alone, while another one falls: the policy trades "
+    "what is hard to get for what is easy.",
+    "Bound or reweight the component that grows, or make it count only together with the others.",
+    "The weights of the reward's components.",
+    "https://arxiv.org/abs/2209.13085",
+)
+LENGTH_GAMING = fault(
+    "length-gaming",
+    "Responses are rewarded for their length.",
+    "Length and reward rise together while the held-out measure does not: the reward can be had "
+    "by writing more.",
+    "Take the length out of the reward (compare responses of equal length), penalise truncated "
+    "responses, normalise the loss by a constant rather than by each response's length.",
+    "The reward model, and the denominator of the loss.",
+    "https://arxiv.org/abs/2310.03716",
+)

@@ -1,0 +1,1 @@
+"""Readers of training logs, one file a format; `places.read` chooses among them."""
