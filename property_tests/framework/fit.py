@@ -76,6 +76,7 @@ def fit(raw: Any, contract: FunctionContract, options: Options) -> Fitted:
     Raises:
         BindingError: a name is missing or unknown, or no combination can be called at all.
     """
+    raw = contract.wrap(raw, options)
     constants = dict(options.constants)
     hyper = {parameter.name for parameter in contract.parameters if parameter.hyper}
     signature = bind_signature(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
+from rlcheck.contracts import Options
 from rlcheck.functions.binding import Facts, Parameter
 from rlcheck.functions.calling import Output
 from rlcheck.functions.layouts import Layout
@@ -175,6 +176,10 @@ def _as_returned(outputs: Outputs, facts: Facts) -> Outputs:
     return outputs
 
 
+def _as_it_is(raw: Any, options: Options) -> Any:
+    return raw
+
+
 def _nothing_to_say(names: frozenset[str]) -> tuple[str, ...]:
     return ()
 
@@ -201,6 +206,7 @@ class FunctionContract:
         notes: names bound -> remarks for the report.
         pure: whether the arguments must be left as they were.
         words: parts of function names by which a subject is recognised without `--as`.
+        wrap: (subject, options) -> the subject, returning what can be read as `outputs`.
     """
 
     name: str
@@ -221,3 +227,4 @@ class FunctionContract:
     notes: Callable[[frozenset[str]], tuple[str, ...]] = _nothing_to_say
     pure: bool = True
     words: tuple[str, ...] = ()
+    wrap: Callable[[Any, Options], Any] = _as_it_is
