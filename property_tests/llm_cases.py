@@ -14,7 +14,8 @@ given everything before it, `mask[b, t]` is true where the token counts. What it
     padding_content, padding_columns, rows_apart, order_of_rows
                         properties of every contract on token sequences, for outputs of any axes
     largest_kept        the largest number that counts, for tolerances: poison is not rounding
-    noted               a contract that says, as a note, that NaN under the mask spreads
+    noted               a contract that notes where NaN under the mask spreads, and where an empty
+                        mask gives NaN: neither is a failure
 
 The answer in a masked place of a `[B, T]` output is compared where a contract says what it is, and
 left alone by the properties here. A fully masked row is drawn with `empty_rows=True` only. Without
@@ -407,20 +408,40 @@ def spreads_nan(fitted: Fitted) -> bool:
     return False
 
 
+def nan_where_empty(fitted: Fitted) -> bool:
+    """Whether a sequence, or a batch, without a token that counts gives NaN."""
+    run = Run(fitted)
+    for case in pool(fitted.contract.cases, fitted.domain, 0, 30)[-3:]:
+        nothing = case | {"mask": np.zeros_like(case["mask"])}
+        for each in (emptied(case), nothing) if "batch" in fitted.domain else (nothing,):
+            try:
+                if np.isnan(run(each)).any():
+                    return True
+            except Malformed:
+                return False
+    return False
+
+
 NAN_NOTE = (
     "mask-by-multiplication: NaN or infinity in a masked place spreads to the answer or its "
     "gradient, since 0 * NaN is NaN; where the model can produce one in padding, select with "
     "`where` or `masked_fill` before computing"
 )
+EMPTY_NOTE = (
+    "empty-mask: a sequence or a batch without a token that counts gives NaN, as 0 / 0; where the "
+    "data can hold one, divide by max(count, 1)"
+)
 
 
 def noted(contract: Contract) -> Contract:
-    """The contract with a note for functions that let NaN under the mask spread."""
+    """The contract with notes on what NaN under the mask does, and a mask without a token."""
 
     def bind(raw: Any, options: Options) -> Bound:
         bound = contract.bind(raw, options)
-        if "mask" in bound.subject.domain and spreads_nan(bound.subject):
-            return replace(bound, notes=(*bound.notes, NAN_NOTE))
-        return bound
+        if "mask" not in bound.subject.domain:
+            return bound
+        spreads, empty = spreads_nan(bound.subject), nan_where_empty(bound.subject)
+        notes = (*[NAN_NOTE] * spreads, *[EMPTY_NOTE] * empty)
+        return replace(bound, notes=(*bound.notes, *notes))
 
     return replace(contract, bind=bind)

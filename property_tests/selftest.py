@@ -14,6 +14,7 @@ from property_tests.correct_variants import VARIANTS
 from property_tests.framework.build import completed
 from property_tests.framework.records import FunctionContract
 from property_tests.framework.trial_run import as_subject, row
+from property_tests.llm_variants import VARIANTS as LLM_VARIANTS
 from rlcheck.selftests import Row
 
 
@@ -78,3 +79,8 @@ gaussian_log_prob = partial(selftest, "gaussian-log-prob")
 tanh_gaussian_log_prob = partial(selftest, "tanh-gaussian-log-prob")
 advantage_normalisation = partial(selftest, "advantage-normalisation")
 potential_shaping = partial(selftest, "potential-shaping")
+token_log_probs = partial(selftest, "token-log-probs")
+sequence_log_probs = partial(selftest, "sequence-log-probs")
+aggregate = partial(selftest, "aggregate")
+kl_estimate = partial(selftest, "kl-estimate")
+rlhf_token_rewards = partial(selftest, "rlhf-token-rewards")
