@@ -176,7 +176,7 @@ def column_agreement(fault: str) -> Property:
 
     def holds(run: Run, case: Case) -> Mismatch | None:
         columns = _as_columns(run.fitted)
-        if columns is None:
+        if columns is None or not np.array_equal(run(case), run(case), equal_nan=True):
             return None
         try:
             got = Run(columns)(case)

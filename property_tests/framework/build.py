@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from property_tests.framework.diagnosis import compare_with_faults, diagnose
-from property_tests.framework.fit import fit
 from property_tests.framework.generic import (
     AGREEMENT,
     WELL_FORMED,
     generic_faults,
     generic_properties,
 )
+from property_tests.framework.inference import fitted as fit
 from property_tests.framework.models import Fitted, Run
 from property_tests.framework.records import Case, FunctionContract, Mismatch, Property
 from property_tests.framework.reproducer import script

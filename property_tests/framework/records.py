@@ -206,6 +206,8 @@ class FunctionContract:
         notes: names bound -> remarks for the report.
         pure: whether the arguments must be left as they were.
         words: parts of function names by which a subject is recognised without `--as`.
+        lazily: whether conventions are found as in `inference.py`; a function that takes one of them
+            as a parameter is then tested under its default only.
         wrap: (subject, options) -> the subject, returning what can be read as `outputs`.
     """
 
@@ -228,3 +230,4 @@ class FunctionContract:
     pure: bool = True
     words: tuple[str, ...] = ()
     wrap: Callable[[Any, Options], Any] = _as_it_is
+    lazily: bool = False

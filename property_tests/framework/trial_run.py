@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from property_tests.framework.diagnosis import applies, compare_with_faults
-from property_tests.framework.fit import fit
+from property_tests.framework.inference import fitted as fit
 from property_tests.framework.models import Fitted, Run, evaluate
 from property_tests.framework.records import FunctionContract, Model, Property
 from property_tests.framework.search import pool
