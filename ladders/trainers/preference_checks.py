@@ -1,0 +1,356 @@
+"""The checks of a trainer on preferences: judges of what `preference_trials` measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ladders.trainers import preference_trials as trials
+from ladders.trainers.preference_semantics import CHANGES, CORRECT, VARIANTS
+from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, one_trial
+
+PREFIX = "preference-trainer"
+LOG_2 = 0.6931471805599453
+EXACT, PARTLY = 0.99, 0.3
+
+
+def _numbers(values: list[float]) -> str:
+    return ", ".join(f"{value:.4f}" for value in values)
+
+
+def _fault_of(key: str) -> str:
+    return key.partition(" | ")[0]
+
+
+def _named(keys: list[str], share: float = EXACT) -> dict[str, float]:
+    faults = list(dict.fromkeys(_fault_of(key) for key in keys))
+    return {f"{PREFIX}/{fault}": share / len(faults) for fault in faults if fault != CORRECT}
+
+
+def _usual(evidence: Evidence) -> list[float]:
+    return evidence["predicted"][VARIANTS[0].key]
+
+
+# --- value and gradient ---------------------------------------------------------------------------
+
+
+def judge_start(evidence: Evidence, context: Context) -> Outcome:
+    """At policy = reference every margin is 0."""
+    beta = evidence["beta"]
+    expected = {v.variant: v.link(0.0, beta)[0] for v in VARIANTS}
+    for variant, value in expected.items():
+        if all(trials.close(loss, value) for loss in evidence["start"]):
+            message = f"loss {value:.4f} where policy and reference are equal ({variant})"
+            return Outcome(Status.PASSED, message)
+    message = (
+        f"policy and reference are the same model, so every margin is 0 and the loss is "
+        f"log 2 = {LOG_2:.4f}; got {_numbers(evidence['start'])}"
+    )
+    return Outcome(Status.FAILED, message, evidence, _explaining(evidence))
+
+
+def judge_loss(evidence: Evidence, context: Context) -> Outcome:
+    """The loss of every batch is that of a published loss."""
+    right = [key for key in evidence["matching"] if _fault_of(key) == CORRECT]
+    if right:
+        variant = right[0].partition(" | ")[2]
+        notes = () if right[0] == VARIANTS[0].key else (f"its loss is the variant: {variant}",)
+        message = f"{len(evidence['seen'])} batches: the loss is {variant}, exactly"
+        return Outcome(Status.PASSED, message, notes=notes)
+    message = (
+        f"expected {_numbers(_usual(evidence))} for three batches, by float64 over single sequences "
+        f"without padding (beta = {evidence['beta']:g}); got {_numbers(evidence['seen'])}"
+    )
+    suspects = _explaining(evidence)
+    proof = {f"{PREFIX}/{_fault_of(k)}": _proof(evidence, k) for k in evidence["matching"]}
+    shown = {**evidence, "expected": _usual(evidence), "got": evidence["seen"], "proof": proof}
+    return Outcome(Status.FAILED, message, shown, suspects)
+
+
+def _explaining(evidence: Evidence) -> dict[str, float]:
+    """Faults that predict the losses, gradients included; else those whose gradient fits."""
+    matching, errors = evidence["matching"], evidence["gradient_errors"]
+    fitting = [key for key in errors if errors[key] < trials.GRADIENT_TOLERANCE]
+    both = [key for key in matching if key in fitting]
+    if both or matching:
+        return _named(both or matching)
+    return _named(fitting, PARTLY)
+
+
+def _proof(evidence: Evidence, key: str) -> list[str]:
+    error = evidence["gradient_errors"].get(key)
+    lines = [
+        f"right:           {_numbers(_usual(evidence))}",
+        f"with this fault: {_numbers(evidence['predicted'][key])}",
+        f"seen:            {_numbers(evidence['seen'])}",
+    ]
+    if error is not None:
+        lines.append(f"its gradient differs from that of this fault by {error:.1e} of its norm")
+    return lines
+
+
+def judge_gradient(evidence: Evidence, context: Context) -> Outcome:
+    """The gradient of the network is that of the loss."""
+    errors: Mapping[str, float] = evidence["gradient_errors"]
+    right = {k: e for k, e in errors.items() if _fault_of(k) == CORRECT}
+    if right and min(right.values()) < trials.GRADIENT_TOLERANCE:
+        message = f"every parameter's gradient is right to {min(right.values()):.1e} of the norm"
+        return Outcome(Status.PASSED, message)
+    fitting = [k for k, error in errors.items() if error < trials.GRADIENT_TOLERANCE]
+    off = (
+        f"by {min(right.values()):.1e} of its norm" if right else "from that of any published loss"
+    )
+    message = (
+        f"the gradient of the network differs {off}; the tolerance is {trials.GRADIENT_TOLERANCE:g}"
+    )
+    return Outcome(Status.FAILED, message, evidence, _named(fitting))
+
+
+LOSS_START = Check(
+    name=f"{PREFIX}/loss-at-the-reference",
+    title="Where policy and reference are the same model, the loss is that of margin 0: log 2 for DPO.",
+    explanation=(
+        "Every margin is a difference of log-ratios, and all log-ratios are 0 before the first step. A "
+        "loss that is not log 2 there compares different tokens, models or modes (dropout) on the two "
+        "sides (Rafailov et al. 2023, eq. 7)."
+    ),
+    trial=trials.compare,
+    judge=one_trial(judge_start),
+    catches=(f"{PREFIX}/reference-ignored", f"{PREFIX}/dropout-on"),
+)
+LOSS = Check(
+    name=f"{PREFIX}/loss-is-the-definition",
+    title="With a policy away from its reference, the loss of ragged batches is the published one.",
+    explanation=(
+        "rlcheck computes log-probabilities of every answer by itself, one sequence at a time, without "
+        "padding and in float64, and from them the published losses (sigmoid, IPO, hinge, with sums or "
+        "means over tokens) and those of every known mistake. The trainer's loss must equal one of the "
+        "published ones; if it equals that of a mistake, the mistake is named."
+    ),
+    trial=trials.compare,
+    judge=one_trial(judge_loss),
+    catches=tuple(f"{PREFIX}/{name}" for name in CHANGES),
+)
+GRADIENT = Check(
+    name=f"{PREFIX}/gradient-is-the-definition",
+    title="The gradient of every parameter is that of the loss.",
+    explanation=(
+        "A loss can have the right value and the wrong gradient: one side detached, a score recomputed "
+        "without graph. The derivative by each token's log-probability is known in closed form, and "
+        "back-propagated through rlcheck's own copy of the network."
+    ),
+    trial=trials.compare,
+    judge=one_trial(judge_gradient),
+    catches=(f"{PREFIX}/rejected-without-gradient", f"{PREFIX}/chosen-without-gradient"),
+)
+
+
+# --- what must not matter -------------------------------------------------------------------------
+
+
+def judge_rows(evidence: Evidence, context: Context) -> Outcome:
+    """The batch is the mean (or the sum) of its rows."""
+    alone, together = evidence["alone"], evidence["together"]
+    mean, total = sum(alone) / len(alone), sum(alone)
+    if not trials.close(evidence["reversed"], together):
+        message = (
+            f"the same four pairs in the opposite order give loss {evidence['reversed']:.4f}, in "
+            f"order {together:.4f}; expected the same"
+        )
+        return Outcome(Status.FAILED, message, evidence, {f"{PREFIX}/rows-mixed": 0.9})
+    if trials.close(together, mean) or trials.close(together, total):
+        return Outcome(Status.PASSED, f"four pairs at once {together:.4f}, one by one {mean:.4f}")
+    message = (
+        f"four pairs in one batch have loss {together:.4f}, one by one {_numbers(alone)} "
+        f"(mean {mean:.4f}); a pair's loss must not depend on the lengths beside it"
+    )
+    return Outcome(Status.FAILED, message, evidence, {f"{PREFIX}/padding-counted": 0.8})
+
+
+def judge_sides(evidence: Evidence, context: Context) -> Outcome:
+    """Left or right padding, the same loss."""
+    right, left = evidence["right"], evidence["left"]
+    if trials.close(left, right):
+        return Outcome(Status.PASSED, f"loss {right:.4f} with padding on either side")
+    message = (
+        f"a tokenizer that pads on the left changes the loss from {right:.4f} to {left:.4f}; expected "
+        "the same: masks or positions assume one side"
+    )
+    return Outcome(Status.FAILED, message, evidence, {f"{PREFIX}/padding-counted": 0.8})
+
+
+def judge_splits(evidence: Evidence, context: Context) -> Outcome:
+    """One step is one step, in however many batches."""
+    off = max(evidence["distances"])
+    if off < trials.GRADIENT_TOLERANCE:
+        message = "4 x 1, 2 x 2 and 1 x 4 (pairs x batches) give the same gradient of a step"
+        return Outcome(Status.PASSED, message)
+    size, count = evidence["splits"][-1]
+    factor = evidence["factors"][-1]
+    message = (
+        f"four pairs as {count} batches of {size} give {factor:.3g} times the gradient of one batch of "
+        "four; expected the same"
+    )
+    suspects = {f"{PREFIX}/accumulation-wrong": 0.5}
+    if abs(factor * count - 1) < 0.1:
+        suspects = {f"{PREFIX}/accumulation-divided-twice": 0.95}
+    elif abs(factor / count - 1) < 0.1:
+        suspects = {f"{PREFIX}/accumulation-not-divided": 0.95}
+    return Outcome(Status.FAILED, message, evidence, suspects)
+
+
+ROWS = Check(
+    name=f"{PREFIX}/rows-are-independent",
+    title="The loss of a batch is the mean over its pairs, whatever their order and lengths.",
+    explanation=(
+        "Shorter sequences are padded. If padding is attended to, counted in a sum or in a denominator, "
+        "or if chosen and rejected rows are split at the wrong place, a pair's loss depends on its "
+        "neighbours."
+    ),
+    trial=trials.compare_rows,
+    judge=one_trial(judge_rows),
+    catches=(f"{PREFIX}/padding-counted", f"{PREFIX}/rows-mixed"),
+)
+SIDES = Check(
+    name=f"{PREFIX}/padding-side-does-not-matter",
+    title="A tokenizer that pads on the left gives the same loss as one that pads on the right.",
+    explanation="Position ids and masks have to follow the padding; otherwise one side is silently wrong.",
+    trial=trials.compare_sides,
+    judge=one_trial(judge_sides),
+    catches=(f"{PREFIX}/padding-counted",),
+)
+
+
+def _varies(*options: str):
+    def applies(facts: Evidence, settings: Settings) -> str | None:
+        missing = [option for option in options if option not in facts["varies"]]
+        return f"the factory does not name {', '.join(missing)}" if missing else None
+
+    return applies
+
+
+SPLIT = Check(
+    name=f"{PREFIX}/accumulation-changes-nothing",
+    title="One step over four pairs has one gradient, in one batch or accumulated over several.",
+    explanation=(
+        "The loss of a micro-batch has to be divided by the number of micro-batches exactly once. "
+        "Divided twice the learning rate shrinks silently; not at all, it grows."
+    ),
+    trial=trials.compare_splits,
+    judge=one_trial(judge_splits),
+    applies=_varies("per_device_train_batch_size", "gradient_accumulation_steps", "max_steps"),
+    # A reference that moves, or rows that leak, change accumulated gradients as well.
+    requires=(ROWS.name, f"{PREFIX}/reference-never-changes"),
+    catches=(f"{PREFIX}/accumulation-divided-twice", f"{PREFIX}/accumulation-not-divided"),
+)
+
+
+# --- the reference, dropout, beta, learning -------------------------------------------------------
+
+
+def judge_reference(evidence: Evidence, context: Context) -> Outcome:
+    """After training, the loss is still relative to the model of the beginning."""
+    matching = [key for key in evidence["matching"] if key in evidence["to_first"]]
+    if not matching:
+        message = "its loss is that of no known semantics, so its reference cannot be told"
+        return Outcome(Status.INCONCLUSIVE, message)
+    key, seen = matching[0], evidence["seen"]
+    if all(trials.close(s, e) for s, e in zip(seen, evidence["to_first"][key], strict=True)):
+        return Outcome(Status.PASSED, "after three steps the reference is still the first model")
+    message = (
+        f"after three steps the loss is {_numbers(seen)}; relative to the model of the beginning it "
+        f"would be {_numbers(evidence['to_first'][key])}"
+    )
+    itself = evidence["to_itself"][key]
+    trained = all(trials.close(s, e) for s, e in zip(seen, itself, strict=True))
+    share = EXACT if trained else 0.95
+    return Outcome(Status.FAILED, message, evidence, {f"{PREFIX}/reference-trained": share})
+
+
+REFERENCE = Check(
+    name=f"{PREFIX}/reference-never-changes",
+    title="The reference model is the same after training as before.",
+    explanation=(
+        "A reference that shares parameters with the policy, or is updated with it, follows it: margins "
+        "stay near 0 and nothing holds the policy back."
+    ),
+    trial=trials.watch_reference,
+    judge=one_trial(judge_reference),
+    applies=_varies("max_steps", "learning_rate"),
+    requires=(LOSS.name,),
+    catches=(f"{PREFIX}/reference-trained",),
+)
+
+
+def judge_twice(evidence: Evidence, context: Context) -> Outcome:
+    """No dropout while training on preferences."""
+    losses = evidence["losses"]
+    if all(trials.close(loss, losses[0]) for loss in losses):
+        return Outcome(
+            Status.PASSED, "the same batch has the same loss three times, in training mode"
+        )
+    message = (
+        f"the same batch in training mode has the losses {_numbers(losses)}: dropout is on, so the "
+        "log-ratios between policy and reference are noise even where both are the same model"
+    )
+    return Outcome(Status.FAILED, message, evidence, {f"{PREFIX}/dropout-on": 0.95})
+
+
+DROPOUT = Check(
+    name=f"{PREFIX}/loss-is-deterministic",
+    title="The same batch has the same loss every time, also for a model whose config has dropout.",
+    explanation=(
+        "DPO compares log-probabilities of two models token by token. With dropout in one or both, "
+        "their difference is noise of the size of the signal; trainers switch it off."
+    ),
+    trial=trials.see_twice,
+    judge=one_trial(judge_twice),
+    catches=(f"{PREFIX}/dropout-on",),
+)
+
+
+def judge_beta(evidence: Evidence, context: Context) -> Outcome:
+    """Beta changes the loss."""
+    first, second = evidence["losses"]
+    if not trials.close(first, second):
+        return Outcome(
+            Status.PASSED, f"beta {evidence['betas']} gives the losses {first:.4f}, {second:.4f}"
+        )
+    message = f"beta = {evidence['betas'][0]:g} and {evidence['betas'][1]:g} give the same loss {first:.4f}"
+    return Outcome(Status.FAILED, message, evidence, {f"{PREFIX}/beta-ignored": 0.9})
+
+
+BETA = Check(
+    name=f"{PREFIX}/beta-takes-effect",
+    title="Another beta gives another loss.",
+    explanation="beta is the price of leaving the reference; an option that is never read changes nothing.",
+    trial=trials.vary_beta,
+    judge=one_trial(judge_beta),
+    applies=_varies("beta"),
+    catches=(f"{PREFIX}/beta-ignored",),
+)
+
+
+def judge_overfit(evidence: Evidence, context: Context) -> Outcome:
+    """Twenty steps on one pair widen its margin."""
+    (c0, r0), (c1, r1) = evidence["before"], evidence["after"]
+    gained = (c1 - r1) - (c0 - r0)
+    words = f"twenty steps on one pair change its margin, log pi(chosen) - log pi(rejected), by {gained:+.3g}"
+    if gained > 0.5:
+        return Outcome(Status.PASSED, words)
+    if gained < -0.1:
+        message = f"{words}; expected it to grow: the policy learns to prefer the rejected answer"
+        return Outcome(Status.FAILED, message, evidence, {f"{PREFIX}/pair-swapped": 0.6})
+    return Outcome(Status.INCONCLUSIVE, f"{words}; a larger learning rate would tell", evidence)
+
+
+OVERFIT = Check(
+    name=f"{PREFIX}/overfits-one-pair",
+    title="Trained on one pair alone, the policy comes to prefer the chosen answer.",
+    explanation="The lowest rung of the ladder for preferences: the margin of a single pair must grow.",
+    trial=trials.overfit,
+    judge=one_trial(judge_overfit),
+    applies=_varies("max_steps", "learning_rate"),
+    catches=(f"{PREFIX}/pair-swapped",),
+)
+
+CHECKS = (LOSS_START, LOSS, GRADIENT, ROWS, SIDES, REFERENCE, SPLIT, DROPOUT, BETA, OVERFIT)

@@ -1,0 +1,182 @@
+"""Trainers on preferences (DPO and its kin) as subjects: what they make of known pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rlcheck.adapters.rng import preserved_rng
+from rlcheck.adapters.trl.calling import TrainerSource
+from rlcheck.adapters.trl.tiny import EOS, PAD_ID, quiet, saved_model, tokenizer
+from rlcheck.adapters.trl.token_model import Gradient, TokenModel, gradients_of
+
+
+class Pair(NamedTuple):
+    """A prompt with two answers, as words."""
+
+    prompt: tuple[str, ...]
+    chosen: tuple[str, ...]
+    rejected: tuple[str, ...]
+
+
+class Tokens(NamedTuple):
+    """A pair as token ids; both answers end with the end-of-sequence token."""
+
+    prompt: list[int]
+    chosen: list[int]
+    rejected: list[int]
+
+
+class Seen(NamedTuple):
+    """What a trainer made of a batch."""
+
+    loss: float
+    gradient: Gradient
+
+
+OPTIONS: Mapping[str, Any] = {
+    "learning_rate": 0.05,
+    "max_steps": 1,
+    "per_device_train_batch_size": 4,
+    "gradient_accumulation_steps": 1,
+    "report_to": [],
+    "save_strategy": "no",
+    "logging_steps": 1,
+    "disable_tqdm": True,
+    "use_cpu": True,
+    "bf16": False,
+    "max_grad_norm": 1e9,
+    "lr_scheduler_type": "constant",
+    "optim": "sgd",
+    "seed": 0,
+}
+"""One plain step of gradient descent at a time, on the CPU, with nothing written."""
+
+
+@dataclass(eq=False)
+class OpenPreferenceTrainer:
+    """One trainer on known pairs.
+
+    Args:
+        trainer: the user's.
+        pairs: its whole dataset, in order, as token ids.
+        reference: the model before any training.
+    """
+
+    trainer: Any
+    pairs: list[Tokens]
+    reference: TokenModel
+
+    @property
+    def beta(self) -> float:
+        """The strength of the pull to the reference."""
+        args = getattr(self.trainer, "args", None)
+        return float(getattr(self.trainer, "beta", getattr(args, "beta", 0.1)))
+
+    def policy(self) -> TokenModel:
+        """The model as it stands."""
+        return TokenModel.of(self.trainer.model)
+
+    def move(self, seed: int, scale: float = 0.05) -> None:
+        """Add noise to the policy, and to it alone, so that it differs from its reference."""
+        import torch
+
+        noise = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in self.trainer.model.parameters():
+                parameter.add_(scale * torch.randn(parameter.shape, generator=noise))
+
+    def see(self, rows: Sequence[int]) -> Seen:
+        """Loss and gradient of a batch of these rows, in training mode."""
+        with quiet():
+            loader = self.trainer.get_train_dataloader()
+            batch = loader.collate_fn([self.trainer.train_dataset[row] for row in rows])
+            self.trainer.model.train()
+            self.trainer.model.zero_grad()
+            loss = self.trainer.compute_loss(self.trainer.model, batch)
+            loss.backward()
+        return Seen(float(loss.detach()), gradients_of(self.trainer.model))
+
+    def train(self) -> list[Gradient]:
+        """Train as configured; the gradients that each step of the optimiser was given."""
+        from transformers import TrainerCallback
+
+        found: list[Gradient] = []
+
+        class Watch(TrainerCallback):
+            def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+                found.append(gradients_of(model))
+
+        self.trainer.add_callback(Watch())
+        with quiet():
+            self.trainer.train()
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class PreferenceSubject:
+    """Builds the user's trainer on pairs of ours."""
+
+    source: TrainerSource
+    cache: dict[Any, Any] = field(default_factory=dict)
+
+    def open(
+        self,
+        pairs: Sequence[Pair],
+        folder: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        padding_side: str = "right",
+        dropout: bool = False,
+    ) -> OpenPreferenceTrainer:
+        """A new trainer on these pairs, its policy equal to its reference.
+
+        Raises:
+            SubjectError: building it raises.
+            BindingError: what came is no trainer.
+        """
+        from datasets import Dataset
+
+        words = tokenizer(padding_side)
+        place = Path(folder)
+        with preserved_rng(), quiet():
+            model = saved_model(place, seed=0, dropout=dropout)
+            reference = TokenModel.of(model)
+            rows = [
+                {
+                    "prompt": " ".join(pair.prompt),
+                    "chosen": " " + " ".join(pair.chosen),
+                    "rejected": " " + " ".join(pair.rejected),
+                }
+                for pair in pairs
+            ]
+            material = {
+                "model": model,
+                "train_dataset": Dataset.from_list(rows),
+                "processing_class": words,
+            }
+            given = {"output_dir": str(place / "out"), **OPTIONS, **(options or {})}
+            trainer = self.source.make(material, given)
+        ids = [
+            Tokens(*(words.convert_tokens_to_ids(list(part)) for part in _ended(pair)))
+            for pair in pairs
+        ]
+        return OpenPreferenceTrainer(trainer, ids, reference)
+
+
+def _ended(pair: Pair) -> tuple[tuple[str, ...], ...]:
+    return pair.prompt, (*pair.chosen, EOS), (*pair.rejected, EOS)
+
+
+def full(tokens: Tokens) -> tuple[list[int], list[int]]:
+    """Prompt with the chosen answer, prompt with the rejected one, each with one token of padding."""
+    return tuple([*tokens.prompt, *answer, PAD_ID] for answer in (tokens.chosen, tokens.rejected))
+
+
+def tables(model: TokenModel, sequences: Sequence[list[int]]) -> list[np.ndarray]:
+    """log p(x_t | x_<t) of every sequence."""
+    return [model.log_probs(tokens) for tokens in sequences]
