@@ -1,1 +1,1 @@
-"""Whole trainers of language models as subjects, compared with theory on a model that is known exactly."""
+"""Whole trainers of language models as subjects, compared with theory on a known model."""

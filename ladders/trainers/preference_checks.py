@@ -213,7 +213,7 @@ ROWS = Check(
 SIDES = Check(
     name=f"{PREFIX}/padding-side-does-not-matter",
     title="A tokenizer that pads on the left gives the same loss as one that pads on the right.",
-    explanation="Position ids and masks have to follow the padding; otherwise one side is silently wrong.",
+    explanation="Position ids and masks have to follow the padding, or one side is silently wrong.",
     trial=trials.compare_sides,
     judge=one_trial(judge_sides),
     catches=(f"{PREFIX}/padding-counted",),
@@ -315,14 +315,15 @@ def judge_beta(evidence: Evidence, context: Context) -> Outcome:
         return Outcome(
             Status.PASSED, f"beta {evidence['betas']} gives the losses {first:.4f}, {second:.4f}"
         )
-    message = f"beta = {evidence['betas'][0]:g} and {evidence['betas'][1]:g} give the same loss {first:.4f}"
+    low, high = evidence["betas"]
+    message = f"beta = {low:g} and {high:g} give the same loss {first:.4f}"
     return Outcome(Status.FAILED, message, evidence, {f"{PREFIX}/beta-ignored": 0.9})
 
 
 BETA = Check(
     name=f"{PREFIX}/beta-takes-effect",
     title="Another beta gives another loss.",
-    explanation="beta is the price of leaving the reference; an option that is never read changes nothing.",
+    explanation="beta is the price of leaving the reference; an option never read changes nothing.",
     trial=trials.vary_beta,
     judge=one_trial(judge_beta),
     applies=_varies("beta"),
@@ -334,7 +335,8 @@ def judge_overfit(evidence: Evidence, context: Context) -> Outcome:
     """Twenty steps on one pair widen its margin."""
     (c0, r0), (c1, r1) = evidence["before"], evidence["after"]
     gained = (c1 - r1) - (c0 - r0)
-    words = f"twenty steps on one pair change its margin, log pi(chosen) - log pi(rejected), by {gained:+.3g}"
+    margin = "log pi(chosen) - log pi(rejected)"
+    words = f"twenty steps on one pair change its margin, {margin}, by {gained:+.3g}"
     if gained > 0.5:
         return Outcome(Status.PASSED, words)
     if gained < -0.1:

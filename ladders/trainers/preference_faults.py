@@ -94,7 +94,8 @@ FAULTS = (
     ),
     _fault(
         "batch-summed", "losses of a batch are added up instead of averaged",
-        "The learning rate grows with the batch size.", "Average over pairs.", "the last line of the loss",
+        "The learning rate grows with the batch size.", "Average over pairs.",
+        "the last line of the loss",
     ),
     _fault(
         "loss-halved", "the mean runs over both halves of the concatenated batch",

@@ -157,11 +157,11 @@ def compare_splits(subject: PreferenceSubject, trial: Trial, context: Context) -
         opened.move(NOISE_SEED)
         gradients.append(opened.train()[0])
     whole = gradients[0]
-    size = _dot(whole, whole)
+    square = max(_dot(whole, whole), 1e-30)
     return {
         "splits": [list(split) for split in SPLITS],
         "distances": [distance(gradient, whole) for gradient in gradients],
-        "factors": [_dot(gradient, whole) / max(size, 1e-30) for gradient in gradients],
+        "factors": [_dot(gradient, whole) / square for gradient in gradients],
     }
 
 

@@ -53,7 +53,7 @@ def test_a_factory_without_options_is_checked_as_far_as_it_goes():
 
 
 def test_what_is_no_trainer_is_refused_in_one_sentence():
-    with pytest.raises(BindingError, match="names `model` and `train_dataset`, .*make takes"):
+    with pytest.raises(BindingError, match=r"names `model` and `train_dataset`, .*make takes"):
         rlcheck.check(lambda_named_make(), "preference-trainer")
 
     def returns_nothing(model, train_dataset):

@@ -89,9 +89,7 @@ def trainer_source(raw: Any, constants: Mapping[str, Any]) -> TrainerSource:
 def _class_source(raw: type, constants: Mapping[str, Any]) -> TrainerSource:
     config_class = _config_class(raw)
     # A subclass may take (*args, **kwargs) and hand them on.
-    accepted = {
-        name for base in raw.__mro__ for name in inspect.signature(base.__init__).parameters
-    }
+    accepted = {name for base in raw.__mro__ for name in inspect.signature(base).parameters}
 
     def build(material: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         known = inspect.signature(config_class).parameters

@@ -174,7 +174,8 @@ def _ended(pair: Pair) -> tuple[tuple[str, ...], ...]:
 
 def full(tokens: Tokens) -> tuple[list[int], list[int]]:
     """Prompt with the chosen answer, prompt with the rejected one, each with one token of padding."""
-    return tuple([*tokens.prompt, *answer, PAD_ID] for answer in (tokens.chosen, tokens.rejected))
+    prompt, chosen, rejected = tokens
+    return [*prompt, *chosen, PAD_ID], [*prompt, *rejected, PAD_ID]
 
 
 def tables(model: TokenModel, sequences: Sequence[list[int]]) -> list[np.ndarray]:
