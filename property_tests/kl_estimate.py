@@ -36,7 +36,7 @@ from property_tests.framework.records import (
     Property,
 )
 from property_tests.kl_estimate_faults import faults
-from property_tests.losses import require
+from property_tests.losses import convention_parameter, require
 from property_tests.token_gradients import NO_GRADIENT, build_tokens, weights
 from rlcheck.contracts import Bound, Contract, Options
 from rlcheck.functions.binding import Facts, Parameter
@@ -232,6 +232,7 @@ SPEC = FunctionContract(
             meaning="the estimator under the names that verl gives it",
             make=lambda facts: VERL_NAMES[facts["estimator"]],
         ),
+        convention_parameter("slope"),
     ),
     outputs=(Output("kl", "BT"), Output("gradient", "BT")),
     oracle=oracle,

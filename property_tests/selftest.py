@@ -9,12 +9,11 @@ from __future__ import annotations
 from functools import partial
 from importlib import import_module
 
-from property_tests import correct_policy_variants
+from property_tests import correct_policy_variants, llm_variants
 from property_tests.correct_variants import VARIANTS
 from property_tests.framework.build import completed
 from property_tests.framework.records import FunctionContract
 from property_tests.framework.trial_run import as_subject, row
-from property_tests.llm_variants import VARIANTS as LLM_VARIANTS
 from rlcheck.selftests import Row
 
 
@@ -37,7 +36,7 @@ def rows(contract: FunctionContract, *, size: int = 100) -> list[Row]:
         for fault in contract.faults
         for number, model in enumerate(fault.models, start=1)
     ]
-    every = VARIANTS | correct_policy_variants.VARIANTS
+    every = VARIANTS | correct_policy_variants.VARIANTS | llm_variants.VARIANTS
     variants = {"oracle": contract.oracle, **every.get(contract.name, {})}
     return found + [
         row(contract, function, implementation=name, size=size)
