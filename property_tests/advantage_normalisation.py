@@ -184,9 +184,10 @@ def finite(run: Run, case: Case) -> Mismatch | None:
         return None
     index = tuple(int(i) for i in np.argwhere(~np.isfinite(got))[0])
     message = f"equal advantages should give finite numbers, they give {got[index]}"
-    return Mismatch(
-        message, case, np.zeros_like(got), got, index, "not-finite", ("constant-divides-by-zero",)
-    )
+    varied = {"advantages": np.array([[1.0], [2.0], [4.0]]), "mask": np.ones((3, 1), bool)}
+    else_right = run.compare(varied, run.definition(varied), message) is None
+    suspects = ("constant-divides-by-zero",) if else_right else ()
+    return Mismatch(message, case, np.zeros_like(got), got, index, "not-finite", suspects)
 
 
 PROPERTIES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,4 +18,6 @@ def __getattr__(name: str) -> Any:
         import rlcheck.api
 
         return getattr(rlcheck.api, name)
+    if name == "strategies":
+        return importlib.import_module("rlcheck.strategies")
     raise AttributeError(f"module 'rlcheck' has no attribute {name!r}")

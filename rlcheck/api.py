@@ -155,7 +155,7 @@ def parametrize(
     seeds: int | None = None,
     alpha: float = 0.01,
     device: str | None = None,
-    max_examples: int = 100,
+    max_examples: int | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     isolate: bool = False,
@@ -175,8 +175,8 @@ def parametrize(
         budget: as for `check`; None takes `--rlcheck-budget`, or "standard".
         seed: as for `check`; None takes `--rlcheck-seed`, or 0.
         device: as for `check`; None takes `--rlcheck-device`, or "cpu".
-        dialect, bind, constants, gamma, seeds, alpha, max_examples, select, ignore, isolate: as
-            for `check`.
+        max_examples: as for `check`; None takes `--rlcheck-profile`, or 100.
+        dialect, bind, constants, gamma, seeds, alpha, select, ignore, isolate: as for `check`.
 
     Raises:
         UsageError: there is no such contract, or a name is misspelt.
@@ -191,9 +191,14 @@ def parametrize(
         plan.require_known_globs(globs, names, option)
     chosen = [one for one in every if plan.is_selected(one.name, select, ignore)]
 
-    given: dict[str, Any] = {"budget": budget and _budget(budget), "seed": seed, "device": device}
+    given: dict[str, Any] = {
+        "budget": budget and _budget(budget),
+        "seed": seed,
+        "device": device,
+        "max_examples": max_examples,
+    }
     pinned = {name: value for name, value in given.items() if value is not None}
-    settings = Settings(seeds=seeds, alpha=alpha, gamma=gamma, max_examples=max_examples)
+    settings = Settings(seeds=seeds, alpha=alpha, gamma=gamma)
     settings = replace(settings, **pinned)
     drawing = sum(one.stochastic for one in chosen)
     suite = Suite(

@@ -62,6 +62,8 @@ class Contract:
         bind: (raw object, Options) -> Bound; raises BindingError with what was expected and came.
         diagnose: results -> ranked faults; None takes `rlcheck.diagnosis.combine`.
         recognises: raw object -> whether it looks like a subject of this contract, for inference.
+        inputs: (names of parameters or None, fixed hyper-parameters) -> Hypothesis strategy of the
+            inputs that its checks try; None where it has no such inputs (see `rlcheck.strategies`).
     """
 
     name: str
@@ -72,6 +74,7 @@ class Contract:
     bind: Callable[[Any, Options], Bound]
     diagnose: Callable[[Sequence[Result]], tuple[Diagnosis, ...]] | None = None
     recognises: Callable[[Any], bool] = lambda raw: False
+    inputs: Callable[[Sequence[str] | None, Mapping[str, Any]], Any] | None = None
 
 
 @cache

@@ -27,12 +27,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--rlcheck-seed", type=int, metavar="N", help="first seed, where the test does not say"
     )
+    group.addoption(
+        "--rlcheck-profile",
+        choices=("dev", "ci", "nightly"),
+        help="how many inputs properties try: 25, 100 or 1000; for your own Hypothesis tests too",
+    )
     group.addoption("--rlcheck-device", metavar="DEVICE", help="device that subjects are asked for")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, so that `--strict-markers` and `-m rlcheck` work."""
+    """Register the marker, so that `--strict-markers` and `-m rlcheck` work; load a profile."""
     config.addinivalue_line("markers", f"{MARKER}(check): a check of rlcheck.parametrize")
+    profile = config.getoption("--rlcheck-profile")
+    if profile and not config.getoption("--hypothesis-profile", None):
+        from rlcheck import profiles
+
+        profiles.load(profile)
+
+
+def _examples(config: pytest.Config) -> int | None:
+    profile = config.getoption("--rlcheck-profile")
+    if not profile:
+        return None
+    from rlcheck.profiles import EXAMPLES
+
+    return EXAMPLES[profile]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -43,6 +62,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         "budget": item.config.getoption("--rlcheck-budget"),
         "seed": item.config.getoption("--rlcheck-seed"),
         "device": item.config.getoption("--rlcheck-device"),
+        "max_examples": _examples(item.config),
     }
     for check in checks:
         check.configure({name: value for name, value in options.items() if value is not None})

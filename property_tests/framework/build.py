@@ -18,6 +18,7 @@ from property_tests.framework.generic import (
     generic_properties,
 )
 from property_tests.framework.inference import fitted as fit
+from property_tests.framework.inputs import inputs
 from property_tests.framework.models import Fitted, Run
 from property_tests.framework.records import Case, FunctionContract, Mismatch, Property
 from property_tests.framework.reproducer import script
@@ -62,6 +63,7 @@ def build(contract: FunctionContract) -> Contract:
         bind=lambda raw, options: _bind(raw, whole, options),
         diagnose=lambda results: diagnose(whole, faults, results),
         recognises=lambda raw: _recognises(raw, whole),
+        inputs=lambda takes, fixed: inputs(whole, takes, fixed),
     )
 
 
