@@ -148,7 +148,10 @@ def mdps(where: Domain, *, policy: bool) -> st.SearchStrategy[Case]:
 
     def states(actions: int) -> st.SearchStrategy[list[Any]]:
         weights = st.tuples(*[st.integers(0, 2)] * actions)
-        return st.lists(st.tuples(st.tuples(*[_ACTION] * actions), weights), min_size=1, max_size=4)
+        # One state in three is the end of the task: it leads to itself and earns nothing.
+        absorbing = st.sampled_from((False, True, False))
+        state = st.tuples(st.tuples(*[_ACTION] * actions), weights, absorbing)
+        return st.lists(state, min_size=1, max_size=4)
 
     drawn = st.tuples(st.integers(1, 3).flatmap(states), where.hyper("gamma", GAMMAS))
     return drawn.map(lambda pair: _mdp(pair[0], pair[1], policy))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from importlib import import_module
 
-from property_tests import correct_policy_variants, llm_variants
+from property_tests import correct_policy_variants, llm_variants, value_variants
 from property_tests.correct_variants import VARIANTS
 from property_tests.framework.build import completed
 from property_tests.framework.records import FunctionContract
@@ -36,7 +36,7 @@ def rows(contract: FunctionContract, *, size: int = 100) -> list[Row]:
         for fault in contract.faults
         for number, model in enumerate(fault.models, start=1)
     ]
-    every = VARIANTS | correct_policy_variants.VARIANTS | llm_variants.VARIANTS
+    every = VARIANTS | correct_policy_variants.VARIANTS | llm_variants.VARIANTS | value_variants.VARIANTS
     variants = {"oracle": contract.oracle, **every.get(contract.name, {})}
     return found + [
         row(contract, function, implementation=name, size=size)
@@ -66,12 +66,21 @@ def _full(contract: FunctionContract, name: str) -> str:
 gae = partial(selftest, "gae")
 discounted_returns = partial(selftest, "discounted-returns")
 lambda_returns = partial(selftest, "lambda-returns")
+n_step_returns = partial(selftest, "n-step-returns")
+vtrace = partial(selftest, "vtrace")
+dueling_q = partial(selftest, "dueling-q")
+policy_evaluation = partial(selftest, "policy-evaluation")
+value_iteration = partial(selftest, "value-iteration")
+tabular_update = partial(selftest, "tabular-update")
 td_target = partial(selftest, "td-target")
 q_learning_target = partial(selftest, "q-learning-target")
 double_q_target = partial(selftest, "double-q-target")
 sarsa_target = partial(selftest, "sarsa-target")
 expected_sarsa_target = partial(selftest, "expected-sarsa-target")
 soft_q_target = partial(selftest, "soft-q-target")
+policy_gradient_loss = partial(selftest, "policy-gradient-loss")
+ppo_loss = partial(selftest, "ppo-loss")
+value_loss = partial(selftest, "value-loss")
 categorical_log_prob = partial(selftest, "categorical-log-prob")
 entropy = partial(selftest, "entropy")
 gaussian_log_prob = partial(selftest, "gaussian-log-prob")

@@ -387,9 +387,9 @@ _ENTRIES: tuple[Any, ...] = (
     (
         "learning-rate-on-target-parts", "write",
         (
-            _assign(lambda x, q, y: q + x.learning_rate * x.reward + (y - x.reward) - q),
-            _assign(lambda x, q, y: q + x.learning_rate * x.reward + (y - x.reward - q)),
-            _assign(lambda x, q, y: q + x.learning_rate * y - q),
+            _assign(lambda x, q, y: x.learning_rate * x.reward + (y - x.reward)),
+            _assign(lambda x, q, y: q + x.learning_rate * x.reward + (y - x.reward)),
+            _assign(lambda x, q, y: q + x.reward + x.learning_rate * (y - x.reward - q)),
         ),
         "the learning rate reaches only a part of the error",
         "Brackets are missing: learning_rate * r + gamma * v - old.",
