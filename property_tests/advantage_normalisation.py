@@ -2,14 +2,15 @@
 
     A'_i = (A_i - mean(A)) / (std(A) + eps)
 
-With a mask, mean and standard deviation are those of the kept steps, and what a masked step gets is
-not looked at. The standard deviation divides by n - ddof; libraries differ on that, on the size of eps
-(up to 1e-8 it is not told from 0) and on whether it stands beside the standard deviation or, as in
-sqrt(var + eps), beside the variance. Inputs are `[T, B]`, `[N, 1]` or `[N]`. Faulty versions stand in
+With a mask, mean and standard deviation are those of the kept steps, and what a masked
+step gets is not looked at. The standard deviation divides by n - ddof; libraries differ
+on that, on the size of eps (up to 1e-8 it is not told from 0) and on whether it stands
+beside the standard deviation or, as in sqrt(var + eps), beside the variance. Inputs are
+`[T, B]`, `[N, 1]` or `[N]`. Faulty versions stand in
 `advantage_normalisation_faults.py`.
 
-References: Engstrom et al. 2020, arXiv:2005.12729; Huang et al. 2022, "The 37 Implementation Details
-of Proximal Policy Optimization", detail 7.
+References: Engstrom et al. 2020, arXiv:2005.12729; Huang et al. 2022, "The 37
+Implementation Details of Proximal Policy Optimization", detail 7.
 """
 
 from __future__ import annotations

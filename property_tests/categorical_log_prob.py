@@ -5,7 +5,8 @@
 
 Faulty versions stand in `categorical_log_prob_faults.py`.
 
-References: Sutton and Barto 2018, eq. 13.2; masks: Huang and Ontanon 2022, arXiv:2006.14171.
+References: Sutton and Barto 2018, eq. 13.2; masks: Huang and Ontanon 2022,
+arXiv:2006.14171.
 """
 
 from __future__ import annotations

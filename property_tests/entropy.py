@@ -5,8 +5,8 @@
 
 Faulty versions stand in `entropy_faults.py`.
 
-References: Williams and Peng 1991; Shannon 1948, section 6; masks: Huang and Ontanon 2022,
-arXiv:2006.14171.
+References: Williams and Peng 1991; Shannon 1948, section 6; masks: Huang and Ontanon
+2022, arXiv:2006.14171.
 """
 
 from __future__ import annotations

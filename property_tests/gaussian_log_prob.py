@@ -1,12 +1,12 @@
-"""Log-probability of continuous actions under a Gaussian policy with independent dimensions.
+"""Log-probability of continuous actions under a diagonal Gaussian policy.
 
     log p(a|s) = -sum_d [ (a_d - mean_d)^2 / (2 std_d^2) + log std_d + log(2 pi) / 2 ]
 
-The scale may be taken as `log_std`, `std`, `variance` or `log_variance`. Faulty versions stand in
-`gaussian_faults.py`.
+The scale may be taken as `log_std`, `std`, `variance` or `log_variance`. Faulty
+versions stand in `gaussian_faults.py`.
 
-References: Williams 1992, https://doi.org/10.1007/BF00992696, section 6; Sutton and Barto 2018,
-eq. 13.18.
+References: Williams 1992, https://doi.org/10.1007/BF00992696, section 6; Sutton and
+Barto 2018, eq. 13.18.
 """
 
 from __future__ import annotations

@@ -197,7 +197,8 @@ def integration(sample: str, slope: Callable[[Array], Array]) -> Property:
         if abs(own - due) <= slack:
             return None
         message = f"the density should integrate to {due:.6g} over all actions, it gives {own:.6g}"
-        return Mismatch(message, policy)
+        one = {name: np.full((1, 1), value) for name, value in policy.items()}
+        return Mismatch(message, {**one, sample: one["mean"]})
 
     return Property(
         "integrates-to-one",

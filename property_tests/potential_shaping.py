@@ -1,12 +1,14 @@
-"""Potential-based reward shaping: an extra reward that leaves every optimal policy as it was.
+"""Potential-based reward shaping: an extra reward that leaves every optimal policy as it
+was.
 
     F(s, s') = gamma * Phi(s') - Phi(s),   with Phi(s') = 0 where s' is terminal
 
-A function that takes `rewards` returns the shaped reward, r + F. Faulty versions stand in
-`potential_shaping_faults.py`.
+A function that takes `rewards` returns the shaped reward, r + F. Faulty versions stand
+in `potential_shaping_faults.py`.
 
-References: Ng, Harada and Russell 1999, "Policy Invariance Under Reward Transformations"; terminal
-potentials: Grzes 2017, "Reward Shaping in Episodic Reinforcement Learning".
+References: Ng, Harada and Russell 1999, "Policy Invariance Under Reward
+Transformations"; terminal potentials: Grzes 2017, "Reward Shaping in Episodic
+Reinforcement Learning".
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Log-probability of actions a = tanh(u) with u drawn from a Gaussian with independent dimensions.
+"""Log-probability of squashed actions a = tanh(u), with u drawn from a Gaussian.
 
     log p(a|s) = log N(u; mean, std) - sum_d log(1 - a_d^2),   u = atanh(a)
 
-A function takes the squashed `actions`, or the sample before the tanh as `pre_tanh`, or both. Many add
-a small number to 1 - a^2; this is a declared convention, `epsilon`. Faulty versions stand in
-`tanh_gaussian_faults.py`.
+A function takes the squashed `actions`, or the sample before the tanh as `pre_tanh`, or
+both. Many add a small number to 1 - a^2; this is a declared convention, `epsilon`.
+Faulty versions stand in `tanh_gaussian_faults.py`.
 
 References: Haarnoja et al. 2018, arXiv:1812.05905, appendix C.
 """

@@ -116,6 +116,8 @@ def _unless_batch_fault(agreeing: Attempt, earlier: list[Attempt]) -> Fitted:
         for attempt in earlier:
             if attempt.runs and attempt.agreeing and _likeness(attempt) >= (1.0, 1.0):
                 return attempt.fitted
+    if plan.layout is not Layout.AS_WRITTEN:
+        for attempt in earlier:
             if _misshapen_by_a_fault(attempt):
                 return attempt.fitted
     return agreeing.fitted
