@@ -8,7 +8,7 @@ shows by itself whether its parts were stored together.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
@@ -44,9 +44,21 @@ ALIASES = {
 METHODS = {
     "add": ("push", "store", "append", "put", "insert"),
     "sample": ("sample_batch", "get_batch"),
-    "update_priorities": ("update", "set_priorities", "update_priority"),
+    "update_priorities": ("update_priority", "set_priorities", "batch_update", "update"),
 }
-CAPACITY = ("capacity", "buffer_size", "max_size", "maxlen", "size", "max_len", "buffer_capacity")
+HYPERS = {
+    "capacity": ("buffer_size", "max_size", "maxlen", "size", "max_len", "buffer_capacity"),
+    "alpha": ("priority_exponent", "prioritized_replay_alpha", "per_alpha", "omega", "prob_alpha"),
+    "beta": (
+        "importance_exponent",
+        "prioritized_replay_beta",
+        "prioritized_replay_beta0",
+        "per_beta",
+        "beta0",
+        "beta_start",
+        "is_exponent",
+    ),
+}
 
 
 def word(name: str) -> str:
@@ -86,7 +98,7 @@ class DrivenBuffer:
         self._add = method(raw, "add", bind)
         self._sample = method(raw, "sample", bind)
         self._words = _argument_words(self._add, bind)
-        self._bind = bind
+        self.bind = bind
 
     @property
     def merged(self) -> bool:
@@ -111,7 +123,7 @@ class DrivenBuffer:
 
     def update_priorities(self, indices: np.ndarray, priorities: np.ndarray) -> None:
         """Set the priorities of sampled rows."""
-        method(self.raw, "update_priorities", self._bind)(indices, priorities)
+        method(self.raw, "update_priorities", self.bind)(indices, priorities)
 
 
 def method(raw: Any, name: str, bind: Mapping[str, str]) -> Callable[..., Any]:
@@ -123,6 +135,12 @@ def method(raw: Any, name: str, bind: Mapping[str, str]) -> Callable[..., Any]:
         f"{type(raw).__name__} has no method {name!r}; a replay buffer has `add`, `sample(n)` (and "
         f"`update_priorities` if prioritised); say what yours is called with --bind {name}=METHOD"
     )
+
+
+def usual_name(hyper: str, parameters: Iterable[str]) -> str | None:
+    """Under which of its usual names a hyper-parameter is among the parameters of a function."""
+    taken = set(parameters)
+    return next((name for name in (hyper, *HYPERS[hyper]) if name in taken), None)
 
 
 def factory(raw: Any, options: Options, hypers: Sequence[str]) -> BufferFactory:
@@ -139,8 +157,7 @@ def factory(raw: Any, options: Options, hypers: Sequence[str]) -> BufferFactory:
     parameters = inspect.signature(raw).parameters
     named = {}
     for hyper in hypers:
-        usual = CAPACITY if hyper == "capacity" else (hyper,)
-        own = options.bind.get(hyper) or next((n for n in usual if n in parameters), None)
+        own = options.bind.get(hyper) or usual_name(hyper, parameters)
         if own is None:
             raise BindingError(
                 f"{name_of(raw)} does not name {hyper!r} among its parameters "
@@ -187,17 +204,13 @@ def read_batch(batch: Any) -> dict[str, np.ndarray]:
     """
     if batch is None:
         raise Malformed("nothing", "`sample` returned None, expected the sampled transitions")
-    fields = _named_columns(batch)
+    fields = named_columns(batch)
     if fields is None:
         if not isinstance(batch, (tuple, list)):
             raise Malformed("type", f"`sample` returned {describe(batch)}, expected transitions")
         if isinstance(batch, list) and batch and isinstance(batch[0], (tuple, dict)):
             return _of_rows(batch)
-        if len(batch) not in (len(FIELDS), len(FIELDS) + 2):
-            raise Malformed(
-                "shape", f"`sample` returned {len(batch)} columns, expected {', '.join(FIELDS)}"
-            )
-        fields = dict(zip((*FIELDS, "indices", "weights"), batch, strict=False))
+        fields = dict(zip(_column_names(len(batch)), batch, strict=True))
     columns = {word(name): to_numpy(value) for name, value in fields.items() if value is not None}
     missing = [n for n in FIELDS if n not in columns]
     if missing and not ("done" in columns and set(missing) <= {"terminated", "truncated"}):
@@ -205,7 +218,17 @@ def read_batch(batch: Any) -> dict[str, np.ndarray]:
     return columns
 
 
-def _named_columns(batch: Any) -> dict[str, Any] | None:
+def _column_names(count: int) -> tuple[str, ...]:
+    """Names of unnamed columns: those of `add`, with both flags or one, perhaps two more."""
+    merged = (*FIELDS[:4], "done")
+    for names in (FIELDS, merged):
+        if count in (len(names), len(names) + 2):
+            return (*names, "indices", "weights")[:count]
+    raise Malformed("shape", f"`sample` returned {count} columns, expected {', '.join(FIELDS)}")
+
+
+def named_columns(batch: Any) -> dict[str, Any] | None:
+    """Columns or fields by name, None where there are no names."""
     if isinstance(batch, Mapping):
         return dict(batch)
     if hasattr(batch, "_asdict"):
@@ -214,7 +237,7 @@ def _named_columns(batch: Any) -> dict[str, Any] | None:
 
 
 def _of_rows(rows: list[Any]) -> dict[str, np.ndarray]:
-    named = [_named_columns(row) or dict(zip(FIELDS, row, strict=False)) for row in rows]
+    named = [named_columns(row) or dict(zip(FIELDS, row, strict=False)) for row in rows]
     return {word(n): np.array([to_numpy(row[n]) for row in named]) for n in named[0]}
 
 

@@ -92,7 +92,7 @@ def player_of(scenario: Scenario, raw: Any, options: Options) -> tuple[Player, t
     pinned = _pinned(scenario, options.dialect)
     with preserved_rng():
         prepared = scenario.prepare(raw, options)
-        domain = Domain(prepared.can)
+        domain = Domain(prepared.can, prepared.fixed)
         choices = [
             [pinned[c.name]] if c.name in pinned else list(c.options) for c in scenario.conventions
         ]

@@ -48,11 +48,13 @@ class Prepared:
         subject: what `play` gets.
         can: capabilities, which decide on which data it is played.
         notes: remarks for the report.
+        fixed: hyper-parameters whose value the subject does not take, and that value.
     """
 
     subject: Any
     can: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    fixed: tuple[tuple[str, Any], ...] = ()
 
 
 def _no_conventions(subject: Any) -> Any:
@@ -109,7 +111,7 @@ class Player:
     model: Any = None
 
     def __call__(self, case: Case) -> Observation:
-        """What the subject shows on the case.
+        """What the subject shows on the case; the same case is played once.
 
         Raises:
             Malformed: it raised, or returned something that cannot be read.
@@ -117,7 +119,7 @@ class Player:
         facts = self.facts(case)
         if self.subject is None:
             return self.scenario.predict(self.model, facts)
-        return played(self.scenario, self.subject, facts)
+        return _played_once(self, _Facts(repr(sorted(facts.items())), facts))
 
     def facts(self, case: Case) -> dict[str, Any]:
         """The case and the conventions in one."""
@@ -126,6 +128,20 @@ class Player:
     def definition(self, case: Case) -> Observation:
         """What a correct subject shows."""
         return self.scenario.predict(self.scenario.definition, self.facts(case))
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """Facts that are told apart by what they say."""
+
+    text: str
+    facts: Case = field(compare=False)
+
+
+@lru_cache(maxsize=4096)
+def _played_once(player: Player, said: _Facts) -> Observation:
+    """Properties that are shrunk one after the other come past the same cases."""
+    return played(player.scenario, player.subject, said.facts)
 
 
 def played(scenario: Scenario, subject: Any, facts: Case) -> Observation:

@@ -1,7 +1,8 @@
 """What the function contracts say about implementations whose correctness is known.
 
 Every faulty version of a contract's catalogue is bound and checked as a user's function is, and so
-are the correct variants of `correct_variants.py` and `correct_policy_variants.py`.
+are the correct variants of `correct_variants.py`, `correct_losses.py`,
+`correct_policy_variants.py` and `llm_variants.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,12 @@ def rows(contract: FunctionContract, *, size: int = 100) -> list[Row]:
         for fault in contract.faults
         for number, model in enumerate(fault.models, start=1)
     ]
-    every = VARIANTS | correct_policy_variants.VARIANTS | llm_variants.VARIANTS | value_variants.VARIANTS
+    every = (
+        VARIANTS
+        | correct_policy_variants.VARIANTS
+        | llm_variants.VARIANTS
+        | value_variants.VARIANTS
+    )
     variants = {"oracle": contract.oracle, **every.get(contract.name, {})}
     return found + [
         row(contract, function, implementation=name, size=size)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -278,3 +279,60 @@ class PrioritisedReplayBuffer:
         self.buffer.load_state_dict(state["buffer"])
         self.tree.levels = [level.clone() for level in state["tree"]]
         self.largest = state["largest"].clone()
+
+
+class SingleReplay:
+    """Rows of one seed and one environment, added and sampled one transition at a time.
+
+    Args:
+        replay: what keeps the rows.
+        seed: of the draws.
+        beta: exponent of the importance weights, None under uniform sampling.
+    """
+
+    def __init__(
+        self,
+        replay: ReplayBuffer | PrioritisedReplayBuffer,
+        *,
+        seed: int = 0,
+        beta: float | None = None,
+    ) -> None:
+        self.replay, self.beta = replay, beta
+        self.streams = SeedStreams([seed], "replay")
+
+    def add(
+        self,
+        obs: np.ndarray,
+        action: int,
+        reward: float,
+        next_obs: np.ndarray,
+        terminated: bool,
+        truncated: bool,
+    ) -> None:
+        """Stores one transition."""
+        step = (obs, action, reward, next_obs, terminated, truncated)
+        self.replay.add(*(torch.as_tensor(part)[None, None] for part in step))
+
+    def sample(self, n: int) -> Transitions:
+        """`n` transitions, rows [n]."""
+        if isinstance(self.replay, PrioritisedReplayBuffer):
+            sampled = self.replay.sample(n, self.streams, self.beta or 0.0)
+        else:
+            sampled = self.replay.sample(n, self.streams)
+        return Transitions(*(column[0] for column in sampled))
+
+    def update_priorities(self, indices: Tensor, priorities: Tensor) -> None:
+        """New priorities [n] > 0 of sampled rows [n]."""
+        if isinstance(self.replay, PrioritisedReplayBuffer):
+            self.replay.update_priorities(indices[None], priorities[None])
+
+
+def make_replay_buffer(capacity: int) -> SingleReplay:
+    """A uniform replay buffer of one environment."""
+    return SingleReplay(ReplayBuffer(capacity, 1, 1, gamma=1.0))
+
+
+def make_prioritised_replay(capacity: int, alpha: float, beta: float) -> SingleReplay:
+    """A prioritised replay buffer of one environment."""
+    rows = ReplayBuffer(capacity, 1, 1, gamma=1.0)
+    return SingleReplay(PrioritisedReplayBuffer(rows, alpha, torch.device("cpu")), beta=beta)
