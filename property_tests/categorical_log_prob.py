@@ -119,6 +119,7 @@ SPEC = FunctionContract(
     faults=faults(graph_cut(oracle)),
     conventions=(policies.GUARD,),
     layouts=policy_rows.LAYOUTS,
+    batch_decides=True,
     tolerance=policies.tolerance,
     words=("categorical_log_prob", "discrete_log_prob", "action_log_prob", "gather_log_prob"),
 )

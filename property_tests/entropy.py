@@ -151,6 +151,7 @@ SPEC = FunctionContract(
     faults=faults(graph_cut(oracle)),
     conventions=(GUARD,),
     layouts=policy_rows.LAYOUTS,
+    batch_decides=True,
     tolerance=policies.tolerance,
     words=("entropy",),
 )

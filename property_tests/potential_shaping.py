@@ -1,5 +1,4 @@
-"""Potential-based reward shaping: an extra reward that leaves every optimal policy as it
-was.
+"""Potential-based reward shaping: extra reward that leaves every optimal policy as it was.
 
     F(s, s') = gamma * Phi(s') - Phi(s),   with Phi(s') = 0 where s' is terminal
 
