@@ -8,3 +8,23 @@ import gymnasium
 
 gymnasium.register("Exam-v0", entry_point="ladders.tasks:make_exam_env")
 gymnasium.register("OneStep-v0", entry_point="ladders.tasks:make_one_step_env")
+
+for _prefix in ("", "rlcheck/"):
+    gymnasium.register(
+        f"{_prefix}Warehouse-v0", entry_point="ladders.warehouse:Warehouse", max_episode_steps=100
+    )
+    gymnasium.register(
+        f"{_prefix}WarehouseFixed-v0",
+        entry_point="ladders.warehouse:Warehouse",
+        max_episode_steps=100,
+        kwargs={"pay": "shipped"},
+    )
+    gymnasium.register(
+        f"{_prefix}GridWorld-v0", entry_point="ladders.gridworld:GridWorld", max_episode_steps=100
+    )
+    gymnasium.register(
+        f"{_prefix}GridWorldSolvable-v0",
+        entry_point="ladders.gridworld:GridWorld",
+        max_episode_steps=100,
+        kwargs={"solvable": True},
+    )

@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
-from ladders.environment_checks import FLAGS, KEPT_OBSERVATIONS, OBSERVATIONS, REWARDS
-from ladders.environment_faults import FAULTS
-from ladders.environment_interface import CONFORMS, INTERFACE
-from ladders.environment_seeds import SAME_SEED, SEEDS_DIFFER
+from ladders import (
+    environment_actions,
+    environment_aliasing,
+    environment_checks,
+    environment_conforms,
+    environment_cost,
+    environment_ends,
+    environment_faults,
+    environment_goal,
+    environment_markov,
+    environment_past_end,
+    environment_seeds,
+    environment_task_faults,
+    environment_vector,
+)
+from ladders.environment_interface import INTERFACE
 from ladders.environment_subject import bind_environment, recognises
 from rlcheck.contracts import Contract
 
 CONTRACT = Contract(
     name="environment",
-    title="A single Gymnasium environment.",
+    title="A Gymnasium environment, single or vectorised.",
     explanation=(
         "Takes a registered id (CartPole-v1, or my_module:Name-v0, which imports the module first), a "
-        "class, or a function that makes an environment; constructor arguments are given with --set. "
-        "Random play on fresh instances must keep to Gymnasium's interface: bool flags with time "
-        "limits under `truncated`, finite rewards, observations inside their space that nothing "
-        "overwrites, and randomness that the seed of `reset`, and it alone, decides."
+        "class, or a function that makes an environment or a vector environment; constructor arguments "
+        "are given with --set. Play on fresh instances must keep to Gymnasium's interface: bool flags "
+        "with time limits under `truncated`, finite rewards, observations inside their space that "
+        "nothing overwrites, and randomness that the seed of `reset`, and it alone, decides."
     ),
     checks=(
         INTERFACE,
-        CONFORMS,
-        FLAGS,
-        REWARDS,
-        OBSERVATIONS,
-        KEPT_OBSERVATIONS,
-        SAME_SEED,
-        SEEDS_DIFFER,
+        *environment_conforms.CONFORMS,
+        environment_conforms.SB3,
+        environment_ends.FLAGS,
+        environment_past_end.PAST_END,
+        environment_checks.REWARDS,
+        environment_checks.OBSERVATIONS,
+        environment_aliasing.KEPT_OBSERVATIONS,
+        environment_aliasing.KEPT_INFOS,
+        environment_seeds.SAME_SEED,
+        environment_seeds.GLOBALS,
+        environment_seeds.SEEDS_DIFFER,
+        environment_actions.ARRIVES,
+        environment_actions.EFFECTS,
+        environment_cost.COST,
+        environment_markov.MARKOV,
+        environment_goal.FARMS,
+        environment_goal.GOALS,
+        environment_vector.SLOTS,
+        environment_vector.AUTORESET,
     ),
-    faults=FAULTS,
+    faults=(*environment_faults.FAULTS, *environment_task_faults.FAULTS),
     bind=bind_environment,
     recognises=recognises,
 )

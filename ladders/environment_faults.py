@@ -15,6 +15,12 @@ OUTSIDE = "environment/observation-outside-space"
 ALIASED = "environment/observation-aliased"
 SEED_IGNORED = "environment/seed-ignored"
 STATE_SURVIVES = "environment/state-survives-reset"
+FAILURE_TRUNCATED = "environment/terminal-as-truncation"
+AUTORESET_INSIDE = "environment/autoreset-inside-step"
+INFO_ALIASED = "environment/info-aliased"
+GLOBAL_RANDOM = "environment/global-random-generator"
+RESEEDED = "environment/reseeded-every-reset"
+COST_GROWS = "environment/step-cost-grows"
 
 FAULTS: tuple[Fault, ...] = (
     Fault(
@@ -135,5 +141,94 @@ FAULTS: tuple[Fault, ...] = (
         fix="Set every attribute that `step` changes anew in `reset`.",
         where="Attributes that the constructor sets and `step` changes.",
         references=("https://github.com/Farama-Foundation/Gymnasium/commit/5b977fec9dbd", _API),
+    ),
+    Fault(
+        name=FAILURE_TRUNCATED,
+        title="A real end is reported as truncation.",
+        explanation=(
+            "Episodes end early and at varying steps, always with truncated=True and never with "
+            "terminated=True. An agent then bootstraps from the value of the state in which it "
+            "failed or finished, as if the episode had gone on: failing costs nothing."
+        ),
+        fix=(
+            "Return terminated=True where the task itself is over, won or lost; keep truncated=True "
+            "for limits that are no part of the task."
+        ),
+        where="The return statement of `step`, or a wrapper that turns one `done` into two flags.",
+        references=(
+            _TIME_LIMITS,
+            "https://github.com/Farama-Foundation/Gymnasium/commit/e5c44c8e8695",
+        ),
+    ),
+    Fault(
+        name=AUTORESET_INSIDE,
+        title="`step` resets the environment by itself and returns the next episode's first state.",
+        explanation=(
+            "At an end the observation is already the first one of the next episode. The final state "
+            "is lost: values are bootstrapped from a start state, and a loop that calls reset as well "
+            "throws every second episode away."
+        ),
+        fix=(
+            "Return the state that was reached, and leave resetting to the caller; for vector "
+            "environments declare the autoreset mode and put the final observation into `final_obs`."
+        ),
+        where="A reset at the end of `step`, or an autoreset wrapper around a single environment.",
+        references=(
+            "https://github.com/instadeepai/jumanji/issues/223",
+            "https://farama.org/Vector-Autoreset-Mode",
+        ),
+    ),
+    Fault(
+        name=INFO_ALIASED,
+        title="Infos handed out earlier change when the environment goes on.",
+        explanation=(
+            "`step` returns a dictionary, or arrays in it, that it writes into later. Whoever collects "
+            "infos (success rates, final observations, costs) collects the last one many times over."
+        ),
+        fix="Build a new dictionary each time, with copies of the arrays in it.",
+        where="`return ..., self.info` in `step`, and wrappers that update the dictionary in place.",
+        references=("https://github.com/google-deepmind/dm_control/issues/34", _API),
+    ),
+    Fault(
+        name=GLOBAL_RANDOM,
+        title="The environment draws from a global random generator.",
+        explanation=(
+            "Chance comes from `random`, `np.random` or torch's global stream. The seed of reset does "
+            "not decide it, other code that draws shifts it, and worker processes that were forked "
+            "from one parent share it: parallel environments live through the same episodes."
+        ),
+        fix="Draw from self.np_random, which super().reset(seed=seed) makes.",
+        where="Calls of np.random.*, random.* or torch.rand* in reset, step, or helpers of theirs.",
+        references=(
+            "https://github.com/TorchTrade/torchtrade/issues/273",
+            "https://github.com/vwxyzjn/cleanrl/commit/83a2529c74dd",
+            _API,
+        ),
+    ),
+    Fault(
+        name=RESEEDED,
+        title="Every reset seeds the generator anew, so that all episodes are the same one.",
+        explanation=(
+            "reset() without a seed must go on with the random stream. Here each episode after a "
+            "seeded reset repeats the first: the agent overfits one start, and evaluations over many "
+            "episodes measure one."
+        ),
+        fix=(
+            "Make a generator only when `seed` is not None; super().reset(seed=seed) does so, handing "
+            "it a stored seed or a constant does not."
+        ),
+        where="`self.np_random = default_rng(self.seed)` in reset; reset(seed=seed or 0).",
+        references=("https://github.com/TorchTrade/torchtrade/issues/273", _API),
+    ),
+    Fault(
+        name=COST_GROWS,
+        title="A step takes longer the longer the environment has been used.",
+        explanation=(
+            "Something is collected and never dropped: a history, a list of bodies, callbacks. A run "
+            "of millions of steps slows down without end, and memory grows."
+        ),
+        fix="Clear in reset what step collects, and bound what has to survive episodes.",
+        where="Lists that step appends to; objects of a physics world that reset leaves in place.",
+        references=("https://github.com/Farama-Foundation/Gymnasium/commit/5b977fec9dbd",),
     ),
 )

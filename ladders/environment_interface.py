@@ -1,27 +1,19 @@
-"""Whether an environment has Gymnasium's interface: in a first step, and by Gymnasium's own checker."""
+"""Whether `reset` and `step` take and return what Gymnasium's interface says, in a first try."""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-import re
-import traceback
-import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium.utils.env_checker import check_env
+from gymnasium import spaces
 
-from ladders.environment_faults import (
-    ALIASED,
-    DOES_NOT_CONFORM,
-    OUTSIDE,
-    SEED_IGNORED,
-    STATE_SURVIVES,
-)
+from ladders.environment_faults import DOES_NOT_CONFORM
+from ladders.environment_hang import in_time
 from ladders.environment_subject import EnvironmentSubject
+from ladders.environment_task_faults import VECTOR_FORM
 from rlcheck.records import Check, Context, Evidence, Outcome, Status, Trial, one_trial
 
 # --- one reset and one step -----------------------------------------------------------------------
@@ -29,13 +21,16 @@ from rlcheck.records import Check, Context, Evidence, Outcome, Status, Trial, on
 
 def try_interface(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
     """What is wrong with the form of `reset` and `step`, in one sentence, or nothing."""
+    if subject.vector:
+        with contextlib.closing(subject.make()) as env:
+            return {"problem": _vector_problem(env, trial.seed), "vector": True}
     with subject.fresh() as env:
         # Wrappers unpack what the environment returns, so its own answers are looked at first.
         inner = getattr(env, "unwrapped", env)
         problem = _problem(inner, trial.seed)
         if not problem and inner is not env:
             problem = _problem(env, trial.seed)
-    return {"problem": problem}
+    return {"problem": problem, "vector": False}
 
 
 def _problem(env: Any, seed: int) -> str:
@@ -46,16 +41,60 @@ def _problem(env: Any, seed: int) -> str:
             "`reset` takes no `seed`, so no episode can be repeated; "
             "expected reset(*, seed=None, options=None)"
         )
-    got = env.reset(seed=seed)
+    got = in_time(lambda: env.reset(seed=seed), "`reset`")
     if not (isinstance(got, tuple) and len(got) == 2 and isinstance(got[1], Mapping)):
         return f"`reset` should return (observation, info), it returned {_form(got)}"
     env.action_space.seed(seed)
-    got = env.step(env.action_space.sample())
+    got = in_time(lambda: env.step(env.action_space.sample()), "`step`")
     if not (isinstance(got, tuple) and len(got) == 5):
         old = "; one `done` for both ends is the interface of the old Gym" if _is_old(got) else ""
         return (
             "`step` should return (observation, reward, terminated, truncated, info), "
             f"it returned {_form(got)}{old}"
+        )
+    return ""
+
+
+def _vector_problem(env: Any, seed: int) -> str:
+    """What is wrong with the form of a vector environment."""
+    got = in_time(lambda: env.reset(seed=seed), "`reset`")
+    if not (isinstance(got, tuple) and len(got) == 2 and isinstance(got[1], Mapping)):
+        return f"`reset` should return (observations, infos), it returned {_form(got)}"
+    if problem := _not_a_batch(got[0], env, "`reset`"):
+        return problem
+    env.action_space.seed(seed)
+    got = in_time(lambda: env.step(env.action_space.sample()), "`step`")
+    if not (isinstance(got, tuple) and len(got) == 5):
+        return (
+            "`step` should return (observations, rewards, terminated, truncated, infos), "
+            f"it returned {_form(got)}"
+        )
+    if problem := _not_a_batch(got[0], env, "`step`"):
+        return problem
+    for name, part, kinds in (
+        ("rewards", got[1], "fiu"),
+        *zip(_FLAGS, got[2:4], "bb", strict=True),
+    ):
+        array = np.asarray(part)
+        if array.shape != (env.num_envs,) or array.dtype.kind not in kinds:
+            wanted = "bools" if kinds == "b" else "numbers"
+            return (
+                f"`{name}` of `step` should be an array of {env.num_envs} {wanted}, "
+                f"it is of shape {array.shape} and type {array.dtype}"
+            )
+    return ""
+
+
+_FLAGS = ("terminated", "truncated")
+
+
+def _not_a_batch(observations: Any, env: Any, where: str) -> str:
+    """Shapes only: whether values lie inside the space is looked at by a check of its own."""
+    space = env.observation_space
+    if isinstance(space, spaces.Box) and np.shape(observations) != space.shape:
+        return (
+            f"the observations of {where} have shape {np.shape(observations)}, "
+            f"`observation_space` says {space.shape}"
         )
     return ""
 
@@ -73,7 +112,8 @@ def _form(got: Any) -> str:
 def judge_interface(evidence: Evidence, context: Context) -> Outcome:
     """Failed with the sentence that the trial found."""
     if evidence["problem"]:
-        return Outcome(Status.FAILED, evidence["problem"], evidence, {DOES_NOT_CONFORM: 0.95})
+        fault = VECTOR_FORM if evidence["vector"] else DOES_NOT_CONFORM
+        return Outcome(Status.FAILED, evidence["problem"], evidence, {fault: 0.95})
     return Outcome(Status.PASSED, "reset gives two values, step gives five", evidence)
 
 
@@ -87,95 +127,6 @@ INTERFACE = Check(
     ),
     trial=try_interface,
     judge=one_trial(judge_interface),
-    catches=(DOES_NOT_CONFORM,),
+    catches=(DOES_NOT_CONFORM, VECTOR_FORM),
     references=("https://gymnasium.farama.org/api/env/",),
-)
-
-# --- Gymnasium's own checker ----------------------------------------------------------------------
-
-
-class _PlainFlags(gymnasium.Wrapper):
-    """Flags of NumPy's bool as Python bools: check_env takes the former for a truncation."""
-
-    def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        observation, reward, *flags, info = self.env.step(action)
-        terminated, truncated = (bool(f) if isinstance(f, np.bool_) else f for f in flags)
-        return observation, reward, terminated, truncated, info
-
-
-def run_check_env(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
-    """What `gymnasium.utils.env_checker.check_env` raises and warns of."""
-    with subject.fresh() as env, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        # The checker's first reset and first action have no seed of their own.
-        env.reset(seed=trial.seed)
-        env.action_space.seed(trial.seed)
-        checked = _PlainFlags(env) if isinstance(env, gymnasium.Env) else env
-        raised = ""
-        try:
-            # Its tests of `render` and `close` make the environment again, which needs an id.
-            check_env(checked, skip_render_check=True, skip_close_check=True)
-        except Exception as error:  # the checker raises half a dozen types
-            if not _is_checkers_own(error):
-                raise
-            raised = _plain(str(error))
-    told = [_plain(str(warning.message)) for warning in caught]
-    return {"raised": raised, "warnings": [text for text in dict.fromkeys(told) if _matters(text)]}
-
-
-def _is_checkers_own(error: Exception) -> bool:
-    """Whether the checker found something, rather than the environment raised under it."""
-    last = traceback.extract_tb(error.__traceback__)[-1].filename
-    home = Path(gymnasium.__file__).parent
-    return any(Path(last).is_relative_to(home / part) for part in ("utils", "spaces"))
-
-
-def _plain(text: str) -> str:
-    """Without colours, prefix and line breaks."""
-    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())
-    return text.removeprefix("WARN: ")
-
-
-def _matters(warning: str) -> bool:
-    """Wrappers are part of what users train on, so they are checked too, on purpose."""
-    return "is different from the unwrapped version" not in warning
-
-
-def judge_check_env(evidence: Evidence, context: Context) -> Outcome:
-    """An exception of the checker fails, its warnings are notes."""
-    notes = tuple(f"Gymnasium's checker: {text}" for text in evidence["warnings"])
-    raised = evidence["raised"]
-    if raised:
-        message = f"Gymnasium's check_env: {raised}"
-        return Outcome(Status.FAILED, message, evidence, _suspects(raised), notes)
-    return Outcome(Status.PASSED, "Gymnasium's check_env finds nothing", evidence, {}, notes)
-
-
-_SUSPECTS: tuple[tuple[str, dict[str, float]], ...] = (
-    ("super().reset", {DOES_NOT_CONFORM: 0.6, SEED_IGNORED: 0.3}),
-    ("share an object", {ALIASED: 0.6, DOES_NOT_CONFORM: 0.3}),
-    ("observation space", {OUTSIDE: 0.6, DOES_NOT_CONFORM: 0.3}),
-    ("determinis", {SEED_IGNORED: 0.4, STATE_SURVIVES: 0.3, DOES_NOT_CONFORM: 0.2}),
-    ("", {DOES_NOT_CONFORM: 0.9}),
-)
-"""Words in a message of the checker -> what it is about. Other checks look closer at most of it."""
-
-
-def _suspects(raised: str) -> dict[str, float]:
-    return next(suspects for words, suspects in _SUSPECTS if words in raised.lower())
-
-
-CONFORMS = Check(
-    name="environment/conforms",
-    title="Gymnasium's own checker, check_env, raises nothing.",
-    explanation=(
-        "Runs gymnasium.utils.env_checker.check_env on a fresh instance: spaces, reset with seed and "
-        "options, types of everything returned, determinism of one step. What it raises is a failure, "
-        "what it warns of is a note. Rendering is left out."
-    ),
-    trial=run_check_env,
-    judge=one_trial(judge_check_env),
-    requires=(INTERFACE.name,),
-    catches=(DOES_NOT_CONFORM,),
-    references=("https://gymnasium.farama.org/api/utils/",),
 )

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
-from ladders.environment_faults import SEED_IGNORED, STATE_SURVIVES
+import numpy as np
+
+from ladders.environment_clock import Clock, clock
+from ladders.environment_faults import GLOBAL_RANDOM, RESEEDED, SEED_IGNORED, STATE_SURVIVES
 from ladders.environment_interface import INTERFACE
 from ladders.environment_subject import EnvironmentSubject
 from ladders.environment_walk import Event, first_difference, kept, walk
@@ -20,17 +28,74 @@ SEEDS = 10
 
 def repeat(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
     """Where a second walk with the same seed and actions parts from the first one."""
+    timer = clock(context, share=2.0)
+    with subject.fresh() as env, _global_streams() as streams:
+        first = _walked(env, trial.seed, STEPS, timer)
+        drawn = streams.changed()
+        again = _walked(env, trial.seed, len(first), timer)
     with subject.fresh() as env:
-        first = kept(walk(env, trial.seed, episodes=EPISODES, steps=STEPS))
-        again = kept(walk(env, trial.seed, episodes=EPISODES, steps=STEPS))
-    with subject.fresh() as env:
-        fresh = kept(walk(env, trial.seed, episodes=EPISODES, steps=STEPS))
+        fresh = _walked(env, trial.seed, len(first), timer)
+    part = first_difference(first, fresh)
     return {
         "seed": trial.seed,
         "events": len(first),
-        "fresh": first_difference(first, fresh),
+        "fresh": part,
         "again": first_difference(first, again),
+        "drawn": drawn,
+        "global_decides": bool(part and drawn) and _repeats_with_globals(subject, trial.seed),
+        "left_out": list(timer.notes),
     }
+
+
+def _walked(env: Any, seed: int, steps: int, timer: Clock) -> list[Event]:
+    return kept(walk(env, seed, episodes=EPISODES, steps=steps, clock=timer))
+
+
+def _repeats_with_globals(subject: EnvironmentSubject, seed: int) -> bool:
+    """Whether seeding the global generators makes the trajectory repeat."""
+    walks = []
+    for _ in range(2):
+        with subject.fresh() as env, _global_streams() as streams:
+            streams.seed(seed)
+            walks.append(kept(walk(env, seed, episodes=EPISODES, steps=STEPS // 3)))
+    return first_difference(*walks) is None
+
+
+class _Streams:
+    """The global generators of `random`, NumPy and torch, where they are loaded."""
+
+    def __init__(self) -> None:
+        self.before = self.states()
+
+    def states(self) -> dict[str, Any]:
+        """The state of each stream, in a form that can be compared."""
+        found: dict[str, Any] = {"random": random.getstate(), "np.random": _numpy_state()}
+        if torch := sys.modules.get("torch"):
+            if hasattr(torch, "get_rng_state"):
+                found["torch"] = torch.get_rng_state().numpy().tobytes()
+        return found
+
+    def changed(self) -> list[str]:
+        """Streams that are elsewhere than they were."""
+        now = self.states()
+        return [name for name, state in self.before.items() if now.get(name) != state]
+
+    def seed(self, seed: int) -> None:
+        """Seed all of them."""
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        if "torch" in self.before:
+            sys.modules["torch"].manual_seed(seed)
+
+
+def _numpy_state() -> Any:
+    name, keys, position, *gauss = np.random.get_state()
+    return name, keys.tobytes(), position, *gauss
+
+
+@contextmanager
+def _global_streams() -> Iterator[_Streams]:
+    yield _Streams()  # the engine restores the streams after the trial
 
 
 def judge_repeat(evidence: Evidence, context: Context) -> Outcome:
@@ -38,7 +103,7 @@ def judge_repeat(evidence: Evidence, context: Context) -> Outcome:
     fresh, again = evidence["fresh"], evidence["again"]
     if not (fresh or again):
         message = f"{evidence['events']} observations, rewards and flags repeat with the same seed"
-        return Outcome(Status.PASSED, message, evidence)
+        return Outcome(Status.PASSED, message, evidence, {}, tuple(evidence["left_out"]))
     part = fresh or again
     who = "two fresh instances" if fresh else "a fresh instance and the same one reset again"
     message = (
@@ -49,6 +114,10 @@ def judge_repeat(evidence: Evidence, context: Context) -> Outcome:
         note = f"{message}; the registration says nondeterministic=True, so this is no failure"
         return Outcome(Status.PASSED, "declared as nondeterministic", evidence, {}, (note,))
     suspects = {SEED_IGNORED: 0.9} if fresh else {STATE_SURVIVES: 0.7, SEED_IGNORED: 0.2}
+    if evidence["global_decides"]:
+        streams = " and ".join(evidence["drawn"])
+        message = f"{message}; it repeats where the global stream of {streams} is seeded too"
+        suspects = {GLOBAL_RANDOM: 0.95}
     return Outcome(Status.FAILED, message, evidence, suspects)
 
 
@@ -63,54 +132,122 @@ SAME_SEED = Check(
     trial=repeat,
     judge=one_trial(judge_repeat),
     requires=(INTERFACE.name,),
-    catches=(SEED_IGNORED, STATE_SURVIVES),
+    catches=(SEED_IGNORED, STATE_SURVIVES, GLOBAL_RANDOM),
     references=("https://gymnasium.farama.org/api/env/#gymnasium.Env.reset",),
+)
+
+# --- global streams -------------------------------------------------------------------------------
+
+
+def watch_streams(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
+    """Which global generators a reset and a walk move."""
+    timer = clock(context, share=0.3)
+    with subject.fresh() as env:
+        _walked(env, trial.seed, 20, timer)  # what is imported or set up on first use is over
+        with _global_streams() as streams:
+            events = _walked(env, trial.seed, 150, timer)
+            return {"drawn": streams.changed(), "events": len(events)}
+
+
+def judge_streams(evidence: Evidence, context: Context) -> Outcome:
+    """No global generator moves."""
+    if not evidence["drawn"]:
+        message = f"no global random stream moved in {evidence['events']} resets and steps"
+        return Outcome(Status.PASSED, message, evidence)
+    message = (
+        f"the global stream of {' and '.join(evidence['drawn'])} moved during resets and steps: the "
+        "environment draws from it or seeds it; expected all chance to come from self.np_random"
+    )
+    if context.facts.get("nondeterministic"):
+        return Outcome(Status.PASSED, "declared as nondeterministic", evidence, {}, (message,))
+    return Outcome(Status.FAILED, message, evidence, {GLOBAL_RANDOM: 0.9})
+
+
+GLOBALS = Check(
+    name="environment/global-randomness-untouched",
+    title="Resets and steps leave the global random streams alone.",
+    explanation=(
+        "The states of `random`, `np.random` and (where it is loaded) torch's global generator are "
+        "compared before and after 150 steps. An environment that draws from them is decided by "
+        "whatever else draws; one that seeds them decides the randomness of the whole program."
+    ),
+    trial=watch_streams,
+    judge=one_trial(judge_streams),
+    requires=(INTERFACE.name,),
+    catches=(GLOBAL_RANDOM,),
+    references=("https://github.com/TorchTrade/torchtrade/issues/273",),
 )
 
 # --- different seeds ------------------------------------------------------------------------------
 
 
 def vary(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
-    """Whether seeds part the walks and, where none does, whether episodes of one walk differ."""
+    """Whether seeds part the walks, and whether the episodes of one walk differ."""
+    timer = clock(context, share=1.5)
     first: list[Event] = []
+    part, repeats, seed = None, True, trial.seed
     for seed in range(trial.seed, trial.seed + SEEDS):
-        with subject.fresh() as env:
-            steps = walk(
-                env,
-                seed,
-                episodes=EPISODES,
-                steps=EPISODES * LONGEST,
-                longest=LONGEST,
-                same_actions=trial.seed,
-            )
-            events = kept(steps)
+        events = _alike(subject, seed, trial.seed, timer)
         first = first or events
-        if part := first_difference(first, events):
-            return {"seeds": [trial.seed, seed], "part": part, "episodes_differ": None}
-    episodes = [[e for e in first if e.episode == n + 1] for n in range(EPISODES)]
-    differ = next((p for a, b in pairwise(episodes) if (p := first_difference(a, b))), None)
-    return {"seeds": [trial.seed, seed], "part": None, "episodes_differ": differ}
+        part = part or first_difference(first, events)
+        repeats = repeats and _episodes_differ(events) is None
+        if (part and not repeats) or timer.over(seed - trial.seed + 1, SEEDS, "seeds"):
+            break
+    return {
+        "seeds": [trial.seed, seed],
+        "part": part,
+        "episodes_differ": _episodes_differ(first),
+        "repeats": repeats and first[-1].episode >= 3,
+        "left_out": list(timer.notes),
+    }
+
+
+def _alike(subject: EnvironmentSubject, seed: int, actions: int, timer: Clock) -> list[Event]:
+    """A few short episodes from one seed, all under the same actions."""
+    with subject.fresh() as env:
+        steps = walk(
+            env,
+            seed,
+            episodes=EPISODES,
+            steps=EPISODES * LONGEST,
+            longest=LONGEST,
+            same_actions=actions,
+            clock=timer,
+        )
+        return kept(steps)
+
+
+def _episodes_differ(events: list[Event]) -> dict[str, str] | None:
+    episodes = [[e for e in events if e.episode == n + 1] for n in range(EPISODES)]
+    return next((p for a, b in pairwise(episodes) if (p := first_difference(a, b))), None)
 
 
 def judge_vary(evidence: Evidence, context: Context) -> Outcome:
-    """Different seeds part, or there is no randomness at all."""
+    """Different seeds part, and so do the episodes of one seed, or there is no randomness at all."""
     low, high = evidence["seeds"]
+    differ, notes = evidence["episodes_differ"], tuple(evidence["left_out"])
+    if evidence["part"] and evidence["repeats"]:
+        message = (
+            f"all episodes after a seeded reset are the same one (seeds {low} to {high}, same "
+            "actions), although seeds differ from each other: reset() without a seed starts the "
+            "random stream anew; expected it to go on"
+        )
+        return Outcome(Status.FAILED, message, evidence, {RESEEDED: 0.9}, notes)
     if evidence["part"]:
         message = f"seeds {low} and {high} part at {evidence['part']['where']}"
-        return Outcome(Status.PASSED, message, evidence)
-    differ = evidence["episodes_differ"]
+        return Outcome(Status.PASSED, message, evidence, {}, notes)
     if differ is None:
         note = (
             f"no randomness seen: seeds {low} to {high} and all their episodes are alike under the "
             "same actions, so the environment is deterministic or never seeded anew"
         )
-        return Outcome(Status.PASSED, "nothing random was seen", evidence, {}, (note,))
+        return Outcome(Status.PASSED, "nothing random was seen", evidence, {}, (note, *notes))
     message = (
         f"seeds {low} to {high} give the same episodes under the same actions, although episodes of "
         f"one seed differ ({differ['what']} {differ['first']} and then {differ['second']}); "
         "expected different seeds to differ"
     )
-    return Outcome(Status.FAILED, message, evidence, {SEED_IGNORED: 0.9})
+    return Outcome(Status.FAILED, message, evidence, {SEED_IGNORED: 0.9}, notes)
 
 
 SEEDS_DIFFER = Check(
@@ -119,12 +256,13 @@ SEEDS_DIFFER = Check(
     explanation=(
         "Plays five short episodes from each of up to ten seeds with the same actions. If all seeds "
         "agree although the episodes of one seed differ, the randomness does not follow the seed: all "
-        "copies of a vector environment would then live through the same episodes. An environment "
+        "copies of a vector environment would then live through the same episodes. If all episodes of "
+        "each seed agree although seeds differ, reset() starts the stream anew. An environment "
         "without any randomness passes with a remark."
     ),
     trial=vary,
     judge=one_trial(judge_vary),
     requires=(INTERFACE.name,),
-    catches=(SEED_IGNORED,),
+    catches=(SEED_IGNORED, RESEEDED),
     references=("https://github.com/TorchTrade/torchtrade/issues/273",),
 )

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
 from gymnasium.wrappers import TimeLimit
 
+from ladders.environment_hang import in_time
+from ladders.environment_slot import Slot
 from rlcheck.contracts import Bound, Options
 from rlcheck.errors import BindingError
 from rlcheck.subjects import EnvironmentId
 from rlcheck.suggest import did_you_mean
+
+RESERVED = ("metric", "base", "potential")
+"""Constants that checks read: a held-out measure of success, and what a shaped reward came from."""
 
 EXPECTED = (
     "an environment id such as CartPole-v1, an environment class, or a function that makes one"
@@ -29,14 +35,26 @@ class EnvironmentSubject:
     Args:
         name: what messages call it.
         make: makes an environment.
+        vector: whether that is a vector environment.
+        settings: what the user gave for certain checks: `metric`, `base`, `potential`.
+        gamma: the discount of the task, None if nobody said.
+        memory: what checks keep for each other, such as the record of random play.
     """
 
     name: str
     make: Callable[[], Any]
+    vector: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    gamma: float | None = None
+    memory: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def fresh(self) -> closing[Any]:
-        """A new environment, for `with`, which closes it in the end."""
-        return closing(self.make())
+        """A new single environment, for `with`, which closes it in the end.
+
+        Of a vector environment it is the first slot, with every other slot acting alike.
+        """
+        env = self.make()
+        return closing(Slot(env) if self.vector else env)
 
 
 def bind_environment(raw: Any, options: Options) -> Bound:
@@ -50,17 +68,66 @@ def bind_environment(raw: Any, options: Options) -> Bound:
             f"an environment has no parameters to bind, it was given {dict(options.bind)}; "
             "constructor arguments are given with --set name=value"
         )
-    subject = _subject(raw, dict(options.constants))
-    env = subject.make()
-    _require_environment(env, subject.name)
+    constants = dict(options.constants)
+    settings = {name: constants.pop(name) for name in _reserved(raw) if name in constants}
+    name, make = _maker(raw, constants)
+    env = _made(name, make)
+    vector = isinstance(env, gymnasium.vector.VectorEnv)
+    _require_environment(env, name)
     with closing(env):
-        facts = {
-            "observation_space": str(env.observation_space),
-            "action_space": str(env.action_space),
-            "time_limits": list(time_limits(env)),
-            "nondeterministic": bool(getattr(_spec(env), "nondeterministic", False)),
-        }
-    return Bound(subject=subject, facts=facts)
+        facts = _facts(env) | {"settings": sorted(settings), "gamma": options.gamma}
+    return Bound(EnvironmentSubject(name, make, vector, settings, options.gamma), facts)
+
+
+def _reserved(raw: Any) -> list[str]:
+    """Names of constants that are meant for checks, unless the environment takes them itself."""
+    try:
+        own = set(inspect.signature(raw).parameters) if callable(raw) else set()
+    except (TypeError, ValueError):
+        own = set()
+    return [name for name in RESERVED if name not in own]
+
+
+def _made(name: str, make: Callable[[], Any]) -> Any:
+    try:
+        return in_time(make, f"making {name}")
+    except (gymnasium.error.Error, ImportError, OSError) as error:
+        raise BindingError(_cannot_be_made(name, error)) from error
+    except Exception as error:
+        if _is_about_a_display(error):
+            raise BindingError(_cannot_be_made(name, error)) from error
+        raise
+
+
+def _is_about_a_display(error: Exception) -> bool:
+    text = f"{type(error).__name__} {error}".lower()
+    return any(word in text for word in ("display", "video system", "x server", "opengl", "glfw"))
+
+
+def _cannot_be_made(name: str, error: Exception) -> str:
+    said = " ".join(str(error).split()) or type(error).__name__
+    if _is_about_a_display(error):
+        return (
+            f"{name} needs a display to be made ({said}); make it without render_mode='human', "
+            "or set SDL_VIDEODRIVER=dummy or MUJOCO_GL=egl"
+        )
+    return f"{name} cannot be made: {said}"
+
+
+def _facts(env: Any) -> dict[str, Any]:
+    vector = isinstance(env, gymnasium.vector.VectorEnv)
+    part = "single_" if vector else ""
+    mode = getattr(env, "metadata", None) or {}
+    declared = mode.get("autoreset_mode")
+    return {
+        "observation_space": str(getattr(env, f"{part}observation_space")),
+        "action_space": str(getattr(env, f"{part}action_space")),
+        "time_limits": list(time_limits(env)),
+        "nondeterministic": bool(getattr(_spec(env), "nondeterministic", False)),
+        "vector": vector,
+        "num_envs": int(env.num_envs) if vector else 1,
+        "autoreset_mode": str(getattr(declared, "name", declared)),
+    }
 
 
 def recognises(raw: Any) -> bool:
@@ -79,7 +146,7 @@ def recognises(raw: Any) -> bool:
 def time_limits(env: Any) -> tuple[int, ...]:
     """Every step limit that wrappers or the registration put on an environment, ascending."""
     limits = {getattr(_spec(env), "max_episode_steps", None)}
-    layer = env
+    layer = next(iter(getattr(getattr(env, "unwrapped", None), "envs", ())), env)
     while isinstance(layer, gymnasium.Wrapper):
         if isinstance(layer, TimeLimit):
             limits.add(layer._max_episode_steps)
@@ -91,24 +158,40 @@ def _spec(env: Any) -> Any:
     return getattr(getattr(env, "unwrapped", env), "spec", None)
 
 
-def _subject(raw: Any, constants: Mapping[str, Any]) -> EnvironmentSubject:
+def _maker(raw: Any, constants: Mapping[str, Any]) -> tuple[str, Callable[[], Any]]:
+    """What messages call it, and what makes one."""
     if isinstance(raw, EnvironmentId | str):
         env_id = raw if isinstance(raw, str) else raw.id
         # The checks look for themselves; warnings of the passive checker would only repeat them.
         make = functools.partial(
             gymnasium.make, env_id, disable_env_checker=True, **dict(constants)
         )
-        return EnvironmentSubject(env_id, make)
+        return env_id, make
     name = getattr(raw, "__name__", type(raw).__name__)
     if not callable(raw):
-        hint = (
-            "; give its class or a function that makes it, so that each check starts from a new one"
-            if hasattr(raw, "step")
-            else ""
-        )
-        raise BindingError(f"expected {EXPECTED}, got an object of type {type(raw).__name__}{hint}")
+        return name, _copies(raw, constants)
     _require_arguments(raw, name, constants)
-    return EnvironmentSubject(name, functools.partial(raw, **constants))
+    return name, functools.partial(raw, **constants)
+
+
+def _copies(raw: Any, constants: Mapping[str, Any]) -> Callable[[], Any]:
+    """Each check starts from a new environment: copies of the one that was given."""
+    kind = type(raw).__name__
+    if not hasattr(raw, "step"):
+        raise BindingError(f"expected {EXPECTED}, got an object of type {kind}")
+    if constants:
+        raise BindingError(
+            f"--set {next(iter(constants))}: a {kind} that is made already takes no arguments; "
+            "give its class or a function that makes it"
+        )
+    try:
+        original = copy.deepcopy(raw)
+    except Exception as error:
+        raise BindingError(
+            f"got an object of type {kind} that cannot be copied ({type(error).__name__}); give its "
+            "class or a function that makes it, so that each check starts from a new one"
+        ) from error
+    return functools.partial(copy.deepcopy, original)
 
 
 def _require_arguments(raw: Callable[..., Any], name: str, constants: Mapping[str, Any]) -> None:
@@ -133,11 +216,6 @@ def _require_arguments(raw: Callable[..., Any], name: str, constants: Mapping[st
 
 def _require_environment(env: Any, name: str) -> None:
     kind = type(env).__name__
-    if isinstance(env, gymnasium.vector.VectorEnv):
-        raise BindingError(
-            f"{name} makes a vector environment ({kind}); "
-            "give what makes a single one of its environments"
-        )
     missing = [
         part for part in ("reset", "step", "close") if not callable(getattr(env, part, None))
     ]
@@ -147,7 +225,10 @@ def _require_environment(env: Any, name: str) -> None:
             f"{name} should make an environment, it made {made} "
             f"without `{missing[0]}`; expected {EXPECTED}"
         )
-    for part in ("observation_space", "action_space"):
+    parts = ("observation_space", "action_space")
+    if isinstance(env, gymnasium.vector.VectorEnv):
+        parts = (*parts, *(f"single_{part}" for part in parts))
+    for part in parts:
         space = getattr(env, part, None)
         if not isinstance(space, gymnasium.Space):
             raise BindingError(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
+from ladders.environment_clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Event:
     reward: Any = 0.0
     terminated: Any = False
     truncated: Any = False
+    action: Any = None
+    info: Any = None
 
     @property
     def place(self) -> str:
@@ -42,6 +46,8 @@ def walk(
     steps: int,
     longest: int | None = None,
     same_actions: int | None = None,
+    policy: Callable[[Any], Any] | None = None,
+    clock: Clock | None = None,
 ) -> Iterator[Event]:
     """Act at random; only the first reset gets the seed. No step is taken beyond an end.
 
@@ -52,6 +58,8 @@ def walk(
         steps: how many in all at most.
         longest: an episode is left after so many steps.
         same_actions: seed of the actions of every episode, so that all episodes act alike.
+        policy: observation -> action; None acts at random.
+        clock: the walk ends when it runs out.
     """
     actions = copy.deepcopy(env.action_space)
     actions.seed(seed)
@@ -59,21 +67,37 @@ def walk(
     for episode in range(1, episodes + 1):
         if same_actions is not None:
             actions.seed(same_actions)
-        observation, _ = env.reset(seed=seed) if episode == 1 else env.reset()
-        event = Event(episode, 0, observation)
+        observation, info = env.reset(seed=seed) if episode == 1 else env.reset()
+        event = Event(episode, 0, observation, info=info)
         yield event
         while not event.ends and event.step != longest:
-            if taken == steps:
+            if taken == steps or (clock is not None and clock.over(taken, steps)):
                 return
             taken += 1
-            observation, reward, terminated, truncated, _ = env.step(actions.sample())
-            event = Event(episode, event.step + 1, observation, reward, terminated, truncated)
+            action = actions.sample() if policy is None else policy(event.observation)
+            given = copy.copy(action)  # what the environment may write into stays out of the record
+            observation, reward, terminated, truncated, info = env.step(action)
+            event = Event(
+                episode, event.step + 1, observation, reward, terminated, truncated, given, info
+            )
             yield event
 
 
 def kept(events: Iterator[Event]) -> list[Event]:
-    """The events with copies of what they hold, which later steps cannot change."""
-    return [copy.deepcopy(event) for event in events]
+    """The events with copies of what they hold, which later steps cannot change; without infos."""
+    return [
+        replace(
+            event, observation=copied(event.observation), reward=copied(event.reward), info=None
+        )
+        for event in events
+    ]
+
+
+def copied(value: Any) -> Any:
+    """A copy that shares nothing; plain arrays and numbers go a fast way."""
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value.copy()
+    return value if isinstance(value, bool | int | float | np.generic) else copy.deepcopy(value)
 
 
 def equal(left: Any, right: Any) -> bool:

@@ -1,0 +1,275 @@
+"""How episodes end: whether `terminated` and `truncated` say which of the two it was."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from ladders.environment_clock import clock
+from ladders.environment_faults import DOES_NOT_CONFORM, FAILURE_TRUNCATED, TIME_LIMIT
+from ladders.environment_interface import INTERFACE
+from ladders.environment_play import flat, key_of
+from ladders.environment_policies import constant_policies, linear_policy, weight_shape
+from ladders.environment_subject import EnvironmentSubject
+from ladders.environment_walk import Event, show, walk
+from rlcheck.records import Check, Context, Evidence, Outcome, Status, Trial, one_trial
+
+EPISODES = 20
+LINEAR = 30
+STEPS = 3000
+MOST_STEPS = 20_000
+SCRIPTED_STEPS = 6_000
+LONGEST = 1200
+"""Episodes of scripted policies are left after so many steps, or just beyond the longest known limit."""
+
+
+class _Ends:
+    """Collects ends, and what observations at the last step but one and before look like."""
+
+    def __init__(self, space: Any) -> None:
+        self.space = space
+        self.ends: list[dict[str, Any]] = []
+        self.finals: set[tuple[int, Any]] = set()
+        self.earlier: list[Event] = []
+        self.last: list[Event] = []
+        self.wrong = ""
+        self.numpy_bools = False
+
+    def watch(self, events: Any, policy: str) -> int:
+        """Note every end of a walk; the number of events."""
+        episode: list[Event] = []
+        count = 0
+        for event in events:
+            count += 1
+            flags = {"terminated": event.terminated, "truncated": event.truncated}
+            for name, flag in flags.items():
+                if not isinstance(flag, bool | np.bool_):
+                    self.wrong = f"`{name}` at {event.place} is {_typed(flag)}"
+                    return count
+            self.numpy_bools |= any(isinstance(flag, np.bool_) for flag in flags.values())
+            if event.step == 0:
+                episode = []
+            episode.append(event)
+            if event.ends and event.step:
+                self._end(episode, policy)
+        return count
+
+    def _end(self, episode: list[Event], policy: str) -> None:
+        end = episode[-1]
+        self.ends.append(
+            {
+                "steps": end.step,
+                "terminated": bool(end.terminated),
+                "truncated": bool(end.truncated),
+                "policy": policy,
+                "final": str(hash(key_of(end.observation))),
+            }
+        )
+        if len(self.last) < 400:
+            self.last.append(episode[-2])
+            self.earlier.extend(episode[: -2 : max(len(episode) // 20, 1)])
+
+
+def watch_flags(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
+    """Types of the flags, and how episodes of random and of scripted policies end."""
+    limits = [int(limit) for limit in context.facts.get("time_limits", ())]
+    # Enough for episodes that all run into their time limit.
+    steps = min(max(STEPS, EPISODES * min(limits, default=0)), MOST_STEPS)
+    timer, scripted = clock(context), clock(context, share=2.0)
+    with subject.fresh() as env:
+        seen = _Ends(env.observation_space)
+        seen.watch(walk(env, trial.seed, episodes=EPISODES, steps=steps, clock=timer), "random")
+        at_random = len(seen.ends)
+        if not seen.wrong:
+            _scripted(env, trial.seed, seen, max(limits, default=LONGEST - 1) + 1, scripted)
+    return {
+        "wrong": seen.wrong,
+        "ends": seen.ends[:at_random],
+        "scripted": seen.ends[at_random:],
+        "numpy_bools": seen.numpy_bools,
+        "limits": limits,
+        "time_seen": _tells_time(seen),
+        "left_out": list(timer.notes or scripted.notes),
+    }
+
+
+def _scripted(env: Any, seed: int, seen: _Ends, longest: int, timer: Any) -> None:
+    """Episodes of policies that act by rule: some live long enough to run into a limit."""
+    longest = min(longest, LONGEST)
+    left = SCRIPTED_STEPS
+    policies = [("one action", policy) for policy in constant_policies(env.action_space)]
+    shape = weight_shape(env.observation_space, env.action_space)
+    rng = np.random.default_rng(seed)
+    if shape is not None and shape[0] * shape[1] <= 4096:
+        for _ in range(LINEAR):
+            weights = rng.standard_normal(shape)
+            policy = linear_policy(env.observation_space, env.action_space, weights)
+            if policy is not None:
+                policies.append(("linear", policy))
+    best: tuple[int, Any] = (0, None)
+    for index, (kind, policy) in enumerate(policies):
+        before = len(seen.ends)
+        left -= seen.watch(_one(env, seed + index, policy, longest, timer), f"{kind} {index}")
+        if len(seen.ends) > before and seen.ends[-1]["steps"] > best[0]:
+            best = seen.ends[-1]["steps"], policy
+        if seen.wrong or left <= 0 or timer.over(index + 1, len(policies), "scripted episodes"):
+            break
+    # The one that lived longest, from other starts: whether it always ends at the same step.
+    for again in range(4 if best[1] is not None and not seen.wrong else 0):
+        seen.watch(_one(env, seed + 1000 + again, best[1], longest, timer), f"longest {again}")
+
+
+def _one(env: Any, seed: int, policy: Any, longest: int, timer: Any) -> Any:
+    return walk(
+        env, seed, episodes=1, steps=longest + 1, longest=longest, policy=policy, clock=timer
+    )
+
+
+def _typed(value: Any) -> str:
+    return "None" if value is None else f"{show(value)}, of type {type(value).__name__}"
+
+
+def _tells_time(seen: _Ends) -> bool:
+    """Whether the observation before the last step can be told from all earlier ones."""
+    if not (seen.last and seen.earlier):
+        return False
+    last = [flat(event.observation, seen.space) for event in seen.last]
+    earlier = [flat(event.observation, seen.space) for event in seen.earlier]
+    if any(part is None for part in (*last, *earlier)):
+        return True  # nothing that could be compared: no accusation
+    one, other = np.array(last), np.array(earlier)
+    apart = (one.min(axis=0) > other.max(axis=0)) | (one.max(axis=0) < other.min(axis=0))
+    if apart.any():
+        return True
+    keys = {row.tobytes() for row in one}
+    before = {row.tobytes() for row in other}
+    few = len(keys | before) <= (len(one) + len(other)) / 2
+    return few and not keys & before
+
+
+# --- the verdict ----------------------------------------------------------------------------------
+
+
+def judge_flags(evidence: Evidence, context: Context) -> Outcome:
+    """Bools, and not the one a copy of the other, and no time limit under `terminated`."""
+    if evidence["wrong"]:
+        message = f"{evidence['wrong']}; expected a bool"
+        return Outcome(Status.FAILED, message, evidence, {DOES_NOT_CONFORM: 0.95})
+    notes = tuple(evidence["left_out"])
+    if evidence["numpy_bools"]:
+        notes = ("the flags are NumPy bools; Gymnasium asks for Python ones", *notes)
+    found = (
+        _at_known_limit(evidence)
+        or _both_always(evidence["ends"])
+        or _constant_length(evidence)
+        or _never_terminates(evidence)
+    )
+    evidence = {**evidence, "ends": evidence["ends"][:20], "scripted": evidence["scripted"][:20]}
+    if found:
+        message, fault = found
+        return Outcome(Status.FAILED, message, evidence, {fault: 0.95}, notes)
+    notes = (*notes, *_remark(evidence))
+    return Outcome(Status.PASSED, _counted(evidence), evidence, {}, notes)
+
+
+def _counted(evidence: Evidence) -> str:
+    return f"both flags are bools in {len(evidence['ends'])} episodes"
+
+
+def _at_known_limit(evidence: Evidence) -> tuple[str, str] | None:
+    """Several episodes reach a known limit, and all of them terminate there."""
+    every = [*evidence["ends"], *evidence["scripted"]]
+    for limit in evidence["limits"]:
+        there = [end for end in every if end["steps"] == limit]
+        if limit > 1 and len(there) >= 3 and all(end["terminated"] for end in there):
+            which = "each of" if len(there) == len(every) else "all"
+            message = (
+                f"{which} {len(there)} episodes that reach step {limit}, which is the time limit, end "
+                "there with terminated=True; expected terminated=False and truncated=True"
+            )
+            return message, TIME_LIMIT
+    return None
+
+
+def _both_always(ends: list[dict[str, Any]]) -> tuple[str, str] | None:
+    """Twenty ends of different lengths, both flags true at each."""
+    lengths = {end["steps"] for end in ends}
+    if len(ends) < EPISODES or len(lengths) < 2:
+        return None
+    if not all(end["terminated"] and end["truncated"] for end in ends):
+        return None
+    message = (
+        f"`terminated` and `truncated` are both true at each of {len(ends)} ends, after "
+        f"{min(lengths)} to {max(lengths)} steps; expected `truncated` at time limits only"
+    )
+    return message, TIME_LIMIT
+
+
+def _constant_length(evidence: Evidence) -> tuple[str, str] | None:
+    """The longest episodes all terminate at one step, in different states that nothing sets apart."""
+    every = [*evidence["ends"], *evidence["scripted"]]
+    lengths = Counter(end["steps"] for end in every)
+    longest = max(lengths, default=0)
+    there = [end for end in every if end["steps"] == longest]
+    finals = {end["final"] for end in there}
+    near = max((n for step, n in lengths.items() if 0.8 * longest <= step < longest), default=0)
+    if longest < 3 or len(there) < 4 or len(finals) < 4 or len(there) <= 3 * near:
+        return None
+    if evidence["time_seen"] or not all(end["terminated"] for end in there):
+        return None
+    message = (
+        f"{len(there)} episodes end with terminated=True after exactly {longest} steps, in "
+        f"{len(finals)} different states, and none lasts longer: a count of steps ends them, which "
+        "the observation does not show; expected truncated=True there"
+    )
+    return message, TIME_LIMIT
+
+
+def _never_terminates(evidence: Evidence) -> tuple[str, str] | None:
+    """Ends at many different steps, all truncated, none terminated, none at a known limit."""
+    ends = evidence["ends"]
+    lengths = {end["steps"] for end in ends}
+    if len(ends) < EPISODES or len(lengths) < 5 or lengths & set(evidence["limits"]):
+        return None
+    if any(end["terminated"] for end in (*ends, *evidence["scripted"])):
+        return None
+    message = (
+        f"none of {len(ends)} episodes terminates: they end after {min(lengths)} to {max(lengths)} "
+        "steps, always with truncated=True; expected terminated=True where the task itself is over"
+    )
+    return message, FAILURE_TRUNCATED
+
+
+def _remark(evidence: Evidence) -> tuple[str, ...]:
+    ends = evidence["ends"]
+    lengths = {end["steps"] for end in ends}
+    if len(ends) < EPISODES or len(lengths) != 1 or lengths == {1}:
+        return ()
+    if not all(end["terminated"] for end in ends):
+        return ()
+    return (
+        f"each of {len(ends)} episodes of random play ends with terminated=True after "
+        f"{lengths.pop()} steps; if that is a time limit, it should be truncated=True instead",
+    )
+
+
+FLAGS = Check(
+    name="environment/flags-are-booleans-and-apart",
+    title="`terminated` and `truncated` are bools, and a time limit sets only the second.",
+    explanation=(
+        "A terminated episode has no future, a truncated one would have gone on: agents bootstrap "
+        "after the second only. Episodes of random play, of policies that repeat one action and of "
+        "random linear policies (some of which live long) show how episodes end. Termination at the "
+        "known limit, or after one constant number of steps in states that nothing sets apart, is a "
+        "time limit; flags that are always both true are one `done` in two places; episodes that "
+        "only ever end truncated, at varying steps, hide a real end. Equal lengths that the "
+        "observation announces (a clock in it) are only remarked on."
+    ),
+    trial=watch_flags,
+    judge=one_trial(judge_flags),
+    requires=(INTERFACE.name,),
+    catches=(TIME_LIMIT, FAILURE_TRUNCATED),
+    references=("https://arxiv.org/abs/1712.00378",),
+)
