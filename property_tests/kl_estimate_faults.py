@@ -1,7 +1,6 @@
 """Wrong versions of the KL estimates, each with the mistake that it models.
 
-All of them are functions of d = log pi - log pi_ref; `_of` makes a model of one, for all estimators or
-for one of them.
+Most of them are wrong functions of d = log pi - log pi_ref.
 """
 
 from __future__ import annotations
@@ -14,26 +13,19 @@ from property_tests.framework.records import Array, FaultyVersion, Model
 from property_tests.llm_faults import GITHUB, mask_faults, rows_misaligned
 
 
+def _k3(d: Array) -> Array:
+    return np.exp(-d) - 1.0 + d
+
+
 def _right(d: Array, estimator: str) -> Array:
-    return {"k1": d, "k2": d * d / 2.0, "k3": np.exp(-d) - 1.0 + d}[estimator]
+    return {"k1": d, "k2": d * d / 2.0, "k3": _k3(d)}[estimator]
 
 
-def _of(wrong: Callable[[Array], Array], *only: str) -> Model:
-    """A wrong function of d in the place of every estimator, or of those in `only`."""
+def _of(wrong: Callable[[Array], Array]) -> Model:
+    """A wrong function of d, in the place of whichever estimator."""
 
-    def model(log_probs, ref_log_probs, mask, estimator):
-        d = log_probs - ref_log_probs
-        values = wrong(d) if not only or estimator in only else _right(d, estimator)
-        return np.where(mask, values, 0.0)
-
-    return model
-
-
-def _any(change: Callable[[Array, str], Array]) -> Model:
-    """The right function of something else than d, or something else of it."""
-
-    def model(log_probs, ref_log_probs, mask, estimator):
-        return np.where(mask, change(log_probs - ref_log_probs, estimator), 0.0)
+    def model(log_probs, ref_log_probs, mask):
+        return np.where(mask, wrong(log_probs - ref_log_probs), 0.0)
 
     return model
 
@@ -86,11 +78,9 @@ def _shifted(by: int) -> Model:
 def _partly_detached(slope: Callable[[Array], Array]) -> Model:
     """The value of k3 with one of its two terms out of the graph."""
 
-    def model(log_probs, ref_log_probs, mask, estimator):
+    def model(log_probs, ref_log_probs, mask):
         d = log_probs - ref_log_probs
-        values = np.where(mask, _right(d, estimator), 0.0)
-        if estimator != "k3":
-            return values
+        values = np.where(mask, _k3(d), 0.0)
         weight = np.linspace(1.0, 2.0, mask.size).reshape(mask.shape) * mask
         return values, weight * slope(d)
 
@@ -103,7 +93,7 @@ def faults(oracle: Model) -> tuple[FaultyVersion, ...]:
         *mask_faults(oracle),
         FaultyVersion(
             "direction-reversed",
-            _of(lambda d: np.exp(d) - 1.0 - d, "k3"),
+            _of(lambda d: np.exp(d) - 1.0 - d),
             "policy and reference have changed places",
             "k3 estimates another divergence, or none: under the policy's tokens it is biased and "
             "explodes where the policy is far ahead; k1 has the wrong sign.",
@@ -113,11 +103,11 @@ def faults(oracle: Model) -> tuple[FaultyVersion, ...]:
                 f"{GITHUB}huggingface/trl/commit/a757ac4369ec",
                 f"{GITHUB}volcengine/verl/commit/a65c9157bc0b",
             ),
-            variants=(_any(lambda d, estimator: _right(-d, estimator)),),
+            variants=(_of(np.negative),),
         ),
         FaultyVersion(
             "sign-flipped",
-            _any(lambda d, estimator: -_right(d, estimator)),
+            _of(lambda d: -_k3(d)),
             "the estimate has the wrong sign",
             "The penalty is a reward: the policy is paid for leaving the reference.",
             "A divergence is positive; subtract it from the reward, add it to the loss.",
@@ -126,47 +116,44 @@ def faults(oracle: Model) -> tuple[FaultyVersion, ...]:
                 f"{GITHUB}volcengine/verl/commit/a65c9157bc0b",
                 f"{GITHUB}pytorch/rl/commit/96c30032231c",
             ),
+            variants=(_of(lambda d: -d * d / 2.0),),
         ),
         FaultyVersion(
             "linear-term-sign-flipped",
-            _of(lambda d: np.exp(-d) - 1.0 - d, "k3"),
+            _of(lambda d: np.exp(-d) - 1.0 - d),
             "the linear term of k3 has the wrong sign",
             "The estimate is not 0-minimal: its gradient at the reference is not 0.",
             "k3 = exp(-d) - 1 + d with d = policy - ref.",
             "the line with exp()",
             (f"{GITHUB}NVIDIA-NeMo/RL/commit/2206ae11f7e0",),
-            variants=(_of(lambda d: np.exp(d) - 1.0 + d, "k3"),),
+            variants=(_of(lambda d: np.exp(d) - 1.0 + d),),
         ),
         FaultyVersion(
             "linear-term-missing",
-            _of(lambda d: np.exp(-d) - 1.0, "k3"),
+            _of(lambda d: np.exp(-d) - 1.0),
             "k3 lacks its linear term",
             "What is left has mean 0 under the policy: no divergence is estimated.",
             "k3 = exp(-d) - 1 + d with d = policy - ref.",
             "the line with exp()",
             (f"{GITHUB}NVIDIA-NeMo/RL/commit/2206ae11f7e0",),
-            variants=(
-                _of(lambda d: np.exp(d) - 1.0, "k3"),
-                _of(lambda d: np.exp(-d), "k3"),
-                _of(lambda d: np.exp(d), "k3"),
-            ),
+            variants=(_of(np.expm1),),
         ),
         FaultyVersion(
             "one-missing",
-            _of(lambda d: np.exp(-d) + d, "k3"),
+            _of(lambda d: np.exp(-d) + d),
             "k3 lacks its constant: equal policies give 1",
             "Every token is fined 1, so that short answers pay.",
             "k3 = exp(-d) - 1 + d with d = policy - ref.",
             "the line with exp()",
             (f"{GITHUB}NVIDIA-NeMo/RL/commit/2206ae11f7e0",),
             variants=(
-                _of(lambda d: np.exp(d) - d, "k3"),
-                _of(lambda d: np.exp(-d) + 1.0 + d, "k3"),
+                _of(lambda d: np.exp(d) - d),
+                _of(lambda d: np.exp(-d) + 1.0 + d),
             ),
         ),
         FaultyVersion(
             "half-missing",
-            _of(lambda d: d * d, "k2"),
+            _of(lambda d: d * d),
             "k2 is the square of the log-ratio without the factor 1/2",
             "The penalty, and its gradient, are twice as strong as configured.",
             "k2 = (policy - ref)^2 / 2.",
@@ -184,7 +171,7 @@ def faults(oracle: Model) -> tuple[FaultyVersion, ...]:
         ),
         FaultyVersion(
             "negative-values-cut-off",
-            _of(lambda d: np.maximum(d, 0.0), "k1"),
+            _of(lambda d: np.maximum(d, 0.0)),
             "negative log-ratios count as 0",
             "The estimate is biased upwards, and tokens that the policy avoids are free.",
             "k1 keeps its sign; where a positive estimate is wanted, take k3.",
@@ -193,13 +180,13 @@ def faults(oracle: Model) -> tuple[FaultyVersion, ...]:
         ),
         FaultyVersion(
             "ratio-for-log-ratio",
-            _of(lambda d: np.expm1(d)),
+            _of(np.exp),
             "the ratio of the probabilities stands where its logarithm belongs",
             "Its mean is no divergence.",
             "Subtract log-probabilities; exponentiate in k3 only.",
             "exp()",
             (f"{GITHUB}CarperAI/trlx/commit/ded2e5eefdd5",),
-            variants=(_of(np.exp), _of(lambda d: np.exp(-d))),
+            variants=(_of(lambda d: np.exp(-d)),),
         ),
         FaultyVersion(
             "probabilities-subtracted",
@@ -238,13 +225,18 @@ def faults(oracle: Model) -> tuple[FaultyVersion, ...]:
         ),
         FaultyVersion(
             "doubled",
-            _any(lambda d, estimator: 2.0 * _right(d, estimator)),
+            _of(lambda d: 2.0 * _k3(d)),
             "the estimate is twice as large, or half",
             "The penalty is not as strong as configured.",
             "k1 = d, k2 = d^2 / 2, k3 = exp(-d) - 1 + d.",
             "a factor",
             (f"{GITHUB}volcengine/verl/commit/072fc9feed4f",),
-            variants=(_any(lambda d, estimator: 0.5 * _right(d, estimator)),),
+            variants=(
+                _of(lambda d: 2.0 * d),
+                _of(lambda d: 0.5 * d),
+                _of(lambda d: 0.5 * _k3(d)),
+                _of(lambda d: 0.25 * d * d),
+            ),
         ),
         FaultyVersion(
             "summed-over-time",

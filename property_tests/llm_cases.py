@@ -24,6 +24,7 @@ left alone by the properties here. A fully masked row is drawn with `empty_rows=
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -176,14 +177,18 @@ def token_batches(
         rows = most_rows if "batch" in domain else 1
         contents = (DRAWN, *POISON) if "mask" in domain else (DRAWN,)
 
-        def batch(steps: int) -> st.SearchStrategy[Any]:
-            cut = st.integers(0, steps if empty_rows else steps - 1)
-            row = st.tuples(cut, whole, st.tuples(*[token] * steps))
-            return st.lists(row, min_size=1, max_size=rows)
+        def batch(shape: tuple[int, int]) -> st.SearchStrategy[Any]:
+            steps, count = shape
+            return st.tuples(*[st.tuples(whole, st.tuples(*[token] * steps))] * count)
 
+        shapes = [(t, b) for b in range(1, rows + 1) for t in range(1, longest + 1)]
+        # Lengths and shapes are one draw each: Hypothesis likes to repeat what it draws many times,
+        # and sequences of one length show little.
+        cuts = st.sampled_from(list(itertools.product(range(longest), repeat=rows)))
         chosen = {name: domain.hyper(name, values) for name, values in (hypers or {}).items()}
         return st.tuples(
-            st.integers(1, longest).flatmap(batch),
+            st.sampled_from(shapes).flatmap(batch),
+            cuts,
             st.sampled_from(styles),
             st.sampled_from(contents),
             st.fixed_dictionaries(chosen),
@@ -203,21 +208,23 @@ def _case(
     make: Callable[[dict[str, Any]], dict[str, Any]],
     empty_rows: bool,
 ) -> dict[str, Any]:
-    rows, style, content, hypers = drawn
+    rows, cuts, style, content, hypers = drawn
     case: dict[str, Any] = {
-        name: np.array([[token[i] for token in row[2]] for row in rows])
+        name: np.array([[token[i] for token in row[1]] for row in rows])
         for i, name in enumerate(columns)
     }
-    case |= {name: np.array([row[1][i] for row in rows]) for i, name in enumerate(per_row)}
-    case["mask"] = np.array([_kept(row[0], row[2], style, empty_rows) for row in rows])
-    made = make(case | hypers)
+    case |= {name: np.array([row[0][i] for row in rows]) for i, name in enumerate(per_row)}
+    masks = [_kept(cut, row[1], style, empty_rows) for cut, row in zip(cuts, rows, strict=False)]
+    made = make(case | {"mask": np.array(masks)} | hypers)
     return made if content == DRAWN else poisoned(made, content)
 
 
 def _kept(cut: int, tokens: Sequence[Any], style: str, empty_rows: bool) -> list[bool]:
+    """The mask of one row, `cut` tokens of which are padding."""
     steps = len(tokens)
     if style == "full":
         return [True] * steps
+    cut %= steps + empty_rows
     if style == "left":
         return [t >= cut for t in range(steps)]
     kept = [t < steps - cut for t in range(steps)]
@@ -236,16 +243,19 @@ def token_names(case: Case) -> list[str]:
 def poisoned(case: Case, value: float, names: Sequence[str] = ()) -> dict[str, Any]:
     """The case with another number wherever the mask is false; whole numbers (tokens) stay.
 
+    Large numbers are the same in all inputs, so that no exponential of a difference overflows; small
+    ones alternate with 0, so that a difference shows.
+
     Args:
         case: a batch.
         value: what to put there.
         names: inputs to poison, all of them if empty.
     """
     changed = dict(case)
-    for name in names or token_names(case):
+    for number, name in enumerate(names or token_names(case)):
         if case[name].dtype.kind == "f":
             changed[name] = case[name].copy()
-            changed[name][~case["mask"]] = value
+            changed[name][~case["mask"]] = 0.0 if number % 2 and abs(value) <= 1.0 else value
     return changed
 
 

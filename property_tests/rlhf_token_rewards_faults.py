@@ -6,9 +6,7 @@ true, and `rewards[b, last_b] += scores[b]`.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -139,15 +137,6 @@ def _of_ratio(change: Callable[[Array], Array]) -> Model:
 def _of_probabilities(scores, log_probs, ref_log_probs, mask, kl_coef, score_at):
     kl = np.exp(log_probs) - np.exp(ref_log_probs)
     return _with_scores(np.where(mask, -kl_coef * kl, 0.0), scores, mask, score_at)
-
-
-def _swapped(oracle: Model) -> Model:
-    @functools.wraps(oracle)
-    def model(**inputs: Any) -> Any:
-        first, second = inputs["log_probs"], inputs["ref_log_probs"]
-        return oracle(**inputs | {"log_probs": second, "ref_log_probs": first})
-
-    return model
 
 
 def _rolled(by: int) -> Callable[[Array, Array], Array]:
@@ -287,7 +276,7 @@ def _penalty_faults(oracle: Model) -> tuple[FaultyVersion, ...]:
     return (
         FaultyVersion(
             "kl-sign-flipped",
-            _swapped(oracle),
+            _of_ratio(np.negative),
             "the penalty is a reward: log-ratios have the wrong sign",
             "The policy is paid for every nat that it leaves the reference.",
             "rewards = -kl_coef * (log_probs - ref_log_probs).",
@@ -296,7 +285,11 @@ def _penalty_faults(oracle: Model) -> tuple[FaultyVersion, ...]:
                 f"{GITHUB}pytorch/rl/commit/96c30032231c",
                 f"{GITHUB}volcengine/verl/commit/a65c9157bc0b",
             ),
-            variants=(_rewards(lambda penalty, mask: -penalty),),
+            variants=(
+                _of_ratio(lambda d: -d * d / 2.0),
+                _of_ratio(lambda d: 1.0 - d - np.exp(-d)),
+                _of_ratio(lambda d: np.exp(d) - 1.0 - d),
+            ),
         ),
         FaultyVersion(
             "penalty-on-padding",
