@@ -182,12 +182,12 @@ def token_batches(
             return st.tuples(*[st.tuples(whole, st.tuples(*[token] * steps))] * count)
 
         shapes = [(t, b) for b in range(1, rows + 1) for t in range(1, longest + 1)]
-        # Lengths and shapes are one draw each: Hypothesis likes to repeat what it draws many times,
-        # and sequences of one length show little.
-        cuts = st.sampled_from(list(itertools.product(range(longest), repeat=rows)))
+        # Lengths are one draw, and differ: Hypothesis repeats what it draws several times, and
+        # sequences of one length show little.
+        cuts = st.sampled_from(list(itertools.permutations(range(longest), rows)))
         chosen = {name: domain.hyper(name, values) for name, values in (hypers or {}).items()}
         return st.tuples(
-            st.sampled_from(shapes).flatmap(batch),
+            st.sampled_from(shapes + shapes[longest:]).flatmap(batch),
             cuts,
             st.sampled_from(styles),
             st.sampled_from(contents),
