@@ -80,12 +80,8 @@ def _change(name: str, pairs: list[tuple[Any, Any]]) -> dict[str, Any] | None:
     changed = [(one, other) for one, other in pairs if not _same(one, other)]
     if not changed:
         return None
-    table: dict[str, set[str]] = {}
-    for one, other in pairs:
-        table.setdefault(show(one), set()).add(show(other))
-    fixed = all(len(arrived) == 1 for arrived in table.values())
-    if not fixed:
-        return None  # sticky or noisy actions: chance on purpose
+    if not _fixed(pairs):
+        return None  # sticky, noisy or late actions: the same one arrives differently
     one, other = changed[0]
     return {
         "layer": name,
@@ -94,6 +90,24 @@ def _change(name: str, pairs: list[tuple[Any, Any]]) -> dict[str, Any] | None:
         "share": len(changed) / len(pairs),
         "clipped": bool(np.size(one) and _clips(changed)),
     }
+
+
+def _fixed(pairs: list[tuple[Any, Any]]) -> bool:
+    """Whether the action that arrives is a function of the one given: a table, or monotone in it."""
+    given = np.array([np.ravel(one) for one, _ in pairs], dtype=np.float64)
+    arrived = np.array([np.ravel(other) for _, other in pairs], dtype=np.float64)
+    if given.shape != arrived.shape:
+        return False
+    table: dict[bytes, set[bytes]] = {}
+    for one, other in zip(given, arrived, strict=True):
+        table.setdefault(one.tobytes(), set()).add(other.tobytes())
+    if len(table) * 4 <= len(pairs):
+        return all(len(found) == 1 for found in table.values())
+    for column in range(given.shape[1]):
+        moves = np.diff(arrived[np.argsort(given[:, column], kind="stable"), column])
+        if not (np.all(moves >= -1e-6) or np.all(moves <= 1e-6)):
+            return False
+    return True
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -21,6 +21,8 @@ LINEAR = 30
 STEPS = 3000
 MOST_STEPS = 20_000
 SCRIPTED_STEPS = 6_000
+BIAS = 0.05
+"""Scale of the constant term: with a large one a linear policy is one action for ever."""
 LONGEST = 1200
 """Episodes of scripted policies are left after so many steps, or just beyond the longest known limit."""
 
@@ -105,6 +107,7 @@ def _scripted(env: Any, seed: int, seen: _Ends, longest: int, timer: Any) -> Non
     if shape is not None and shape[0] * shape[1] <= 4096:
         for _ in range(LINEAR):
             weights = rng.standard_normal(shape)
+            weights[:, -1] *= BIAS
             policy = linear_policy(env.observation_space, env.action_space, weights)
             if policy is not None:
                 policies.append(("linear", policy))

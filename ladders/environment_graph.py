@@ -32,7 +32,8 @@ class Graph:
 
     Args:
         actions: number of actions A.
-        names: one short text a state, in the order of discovery; state 0 is the start.
+        keys: what tells the states apart (`key_of`), in the order of discovery; state 0 is the start.
+        names: one short text a state.
         next: (state, action) -> state reached, -1 where the episode ended.
         rewards: (state, action) -> reward.
         terminated: pairs that terminate.
@@ -40,6 +41,7 @@ class Graph:
     """
 
     actions: int
+    keys: list[Any] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     next: dict[tuple[int, int], int] = field(default_factory=dict)
     rewards: dict[tuple[int, int], float] = field(default_factory=dict)
@@ -96,6 +98,7 @@ class _Explorer:
         key = key_of(observation)
         if key not in self.known:
             self.known[key] = len(self.known)
+            self.graph.keys.append(key)
             self.graph.names.append(show(observation))
         return self.known[key]
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlcheck.api import CheckFailures, check, parametrize, verify
+    from rlcheck.serving import guard
 
 __version__ = "0.1.0"
-__all__ = ["CheckFailures", "__version__", "check", "parametrize", "verify"]
+__all__ = ["CheckFailures", "__version__", "check", "guard", "parametrize", "verify"]
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first use: `import rlcheck` and the pytest plugin stay free of numpy and friends.
+    if name == "guard":
+        return importlib.import_module("rlcheck.serving").guard
     if name in __all__:
         import rlcheck.api
 

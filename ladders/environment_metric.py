@@ -1,0 +1,193 @@
+"""Reward against a held-out measure of success: whether optimising one lowers the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ladders.environment_clock import Clock, clock
+from ladders.environment_goal import GAMMA, finite_model, graph_of
+from ladders.environment_interface import INTERFACE
+from ladders.environment_play import key_of, random_play
+from ladders.environment_policies import linear_policy, weight_shape
+from ladders.environment_subject import EnvironmentSubject
+from ladders.environment_task_faults import AGAINST_METRIC
+from ladders.environment_walk import Event, walk
+from ladders.farming import policies
+from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
+
+EPISODES = 12
+LONGEST = 400
+POPULATION, ELITE, ROUNDS = 24, 6, 6
+CLEAR = 3.0
+"""Standard errors by which returns and measures must differ."""
+
+Metric = str | Callable[[Mapping[str, Any]], float]
+Score = dict[str, Any]
+
+
+def compare(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
+    """Return and measure of random play, and of policies that were improved on the return alone."""
+    timer = clock(context, share=4.0)
+    metric = subject.settings["metric"]
+    scores = [_score("random play", subject, None, metric, trial.seed, timer)]
+    known = _solved(subject, trial.seed, context, timer)
+    if known:
+        scores += [_score(n, subject, p, metric, trial.seed, timer) for n, p in known.items()]
+    else:
+        scores += _evolved(subject, metric, trial.seed, timer)
+    missing = all(score["missing"] for score in scores)
+    return {"scores": scores, "missing": missing, "left_out": list(timer.notes)}
+
+
+def _solved(
+    subject: EnvironmentSubject, seed: int, context: Context, timer: Clock
+) -> dict[str, Callable[[Any], Any]]:
+    """The exact optimum of the reward, and the policy that finishes soonest, of a finite graph."""
+    model, kind = finite_model(subject, seed, context, timer)
+    graph = graph_of(subject, random_play(subject, seed, context), seed, timer)
+    if model is None or kind != "exact" or graph is None:
+        return {}
+    states = {key: index for index, key in enumerate(graph.keys)}
+    best, finish = policies(model, subject.gamma or GAMMA)
+
+    def acts(policy: np.ndarray) -> Callable[[Any], Any]:
+        chosen = policy.argmax(axis=1)
+        return lambda observation: int(chosen[states.get(key_of(observation), 0)])
+
+    return {"finishing soonest": acts(finish), "the optimum of the reward": acts(best)}
+
+
+def _evolved(subject: EnvironmentSubject, metric: Metric, seed: int, timer: Clock) -> list[Score]:
+    """Linear policies, improved on the return by the cross-entropy method; each round's mean."""
+    with subject.fresh() as env:
+        observations, actions = env.observation_space, env.action_space
+    shape = weight_shape(observations, actions)
+    if shape is None or shape[0] * shape[1] > 4096:
+        return []
+    rng = np.random.default_rng(seed)
+    mean, spread = np.zeros(shape), np.ones(shape)
+    found: list[Score] = []
+    for index in range(ROUNDS):
+        drawn = mean + spread * rng.standard_normal((POPULATION, *shape))
+        scored = []
+        for weights in drawn:
+            policy = linear_policy(observations, actions, weights)
+            scored.append(_score("", subject, policy, metric, seed + index, timer, episodes=1))
+            if timer.over(len(scored), POPULATION * ROUNDS, "policies"):
+                break
+        returns = np.array([score["returns"][0] for score in scored])
+        elite = drawn[np.argsort(-returns)[:ELITE]]
+        mean, spread = elite.mean(axis=0), elite.std(axis=0) + 0.05
+        found.append(
+            {
+                "policy": f"round {index + 1} of optimisation",
+                "returns": [s["returns"][0] for s in scored],
+                "measures": [s["measures"][0] for s in scored],
+                "missing": all(s["missing"] for s in scored),
+            }
+        )
+        if timer.left_out:
+            break
+    return found
+
+
+def _score(
+    name: str,
+    subject: EnvironmentSubject,
+    policy: Any,
+    metric: Metric,
+    seed: int,
+    timer: Clock,
+    episodes: int = EPISODES,
+) -> Score:
+    """Returns and measures of a few episodes."""
+    returns, measures, missing = [], [], True
+    with subject.fresh() as env:
+        last: Event | None = None
+        total = 0.0
+        steps = episodes * LONGEST
+        for event in walk(
+            env, seed, episodes=episodes, steps=steps, longest=LONGEST, policy=policy, clock=timer
+        ):
+            if event.step == 0 and last is not None:
+                returns.append(total)
+                measures.append(_measured(metric, last))
+                total = 0.0
+            total += float(event.reward) if event.step else 0.0
+            missing = missing and not _has(metric, event)
+            last = event
+        if last is not None:
+            returns.append(total)
+            measures.append(_measured(metric, last))
+    return {"policy": name, "returns": returns, "measures": measures, "missing": missing}
+
+
+def _has(metric: Metric, event: Event) -> bool:
+    return callable(metric) or metric in (event.info or {})
+
+
+def _measured(metric: Metric, event: Event) -> float:
+    """The measure at the end of an episode, from its last info."""
+    info = event.info or {}
+    return float(metric(info)) if callable(metric) else float(info.get(metric, 0.0))
+
+
+def judge_metric(evidence: Evidence, context: Context) -> Outcome:
+    """No policy with clearly more reward has clearly less of the measure."""
+    notes, scores = tuple(evidence["left_out"]), evidence["scores"]
+    if evidence["missing"]:
+        message = (
+            "metric: no info of any step has this entry; give a name in info, or a function of it"
+        )
+        return Outcome(Status.ERROR, message, evidence, {}, notes)
+    best = max(scores, key=lambda score: float(np.mean(score["returns"])))
+    for other in scores:
+        more = _gap(best["returns"], other["returns"])
+        less = _gap(other["measures"], best["measures"])
+        if more > CLEAR and less > CLEAR:
+            message = (
+                f"{best['policy']} earns {np.mean(best['returns']):.4g} an episode and measures "
+                f"{np.mean(best['measures']):.4g}; {other['policy']} earns less, "
+                f"{np.mean(other['returns']):.4g}, and measures more, "
+                f"{np.mean(other['measures']):.4g}: more reward is not more success"
+            )
+            return Outcome(Status.FAILED, message, evidence, {AGAINST_METRIC: 0.95}, notes)
+    message = f"the measure does not fall where the reward rises ({len(scores)} policies)"
+    return Outcome(Status.PASSED, message, evidence, {}, notes)
+
+
+def _gap(one: list[float], other: list[float]) -> float:
+    """Difference of means in standard errors; a small floor stands for exact equality."""
+    first, second = np.array(one), np.array(other)
+    difference = first.mean() - second.mean()
+    error = np.sqrt(first.var() / len(first) + second.var() / len(second))
+    return float(difference / max(error, 1e-6 + 1e-3 * abs(difference)))
+
+
+def needs_metric(facts: Evidence, settings: Settings) -> str | None:
+    """Only where a measure was given."""
+    if "metric" in facts["settings"]:
+        return None
+    return "no measure given (--set metric=NAME of an entry of info)"
+
+
+METRIC = Check(
+    name="environment/reward-agrees-with-metric",
+    title="Policies that earn more reward do not do worse by the held-out measure.",
+    explanation=(
+        "`metric` is the name of an entry of info, or a function of the last info of an episode "
+        "(constants={'metric': ...}). Policies are improved on the reward alone: exactly on small finite "
+        "environments, else linear ones by the cross-entropy method. If the one with the highest return "
+        "measures clearly less (three standard errors) than one with clearly less return, the reward is "
+        "a proxy that can be satisfied without the task."
+    ),
+    trial=compare,
+    judge=one_trial(judge_metric),
+    applies=needs_metric,
+    requires=(INTERFACE.name, "environment/rewards-finite"),
+    catches=(AGAINST_METRIC,),
+    references=("https://arxiv.org/abs/2201.03544",),
+)
