@@ -20,10 +20,11 @@ from rlcheck.records import (
     one_trial,
 )
 from rlcheck.signals import (
+    detectors_entropy,
     detectors_language,
-    detectors_policy,
     detectors_returns,
     detectors_training,
+    detectors_updates,
     detectors_values,
     faults,
     faults_language,
@@ -39,7 +40,8 @@ from rlcheck.subjects import LogPath
 DETECTORS: tuple[Detector, ...] = (
     *detectors_training.DETECTORS,
     *detectors_values.DETECTORS,
-    *detectors_policy.DETECTORS,
+    *detectors_entropy.DETECTORS,
+    *detectors_updates.DETECTORS,
     *detectors_language.DETECTORS,
     *detectors_returns.DETECTORS,
 )

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rlcheck.signals.findings import RETURN_SIGNALS, show
 from rlcheck.signals.series import Log, Series
 from rlcheck.signals.statistics import Window, apart, blocks, noise, spanned, window
 
-RETURN_SIGNALS = ("episode_return", "reward", "success_rate")
 _HEAD, _TAIL = 0.1, 0.2
 _KEPT = 0.3
 """A return that keeps less than this share of its gain has collapsed."""
@@ -60,6 +60,13 @@ class Course:
         return not self.rose
 
     @property
+    def below_first(self) -> bool:
+        """Whether all of the second half is far below the first record, that of an untrained policy."""
+        first = float(self.points.values[0])
+        half = window(self.points, 0.5, 1.0).values
+        return bool(np.all(half < first - 0.3 * abs(first)) and not self.rose)
+
+    @property
     def at_goal(self) -> bool:
         """Whether it is known to end where the environment counts as solved."""
         return self.goal is not None and self.last.median >= 0.95 * self.goal
@@ -71,16 +78,22 @@ class Course:
         drop = self.peak.median - self.last.median
         return bool(
             self.peak.end <= self.last.start
-            and gain > 0.4 * spanned(self.points)
-            and drop > 0.6 * spanned(self.points)
+            and gain > 0.5 * spanned(self.points)
+            and drop > 0.7 * spanned(self.points)
             and self.last.median < self.start.median + _KEPT * gain
-            and apart(self.last.values, self.peak.values)
+            and apart(self.last.values, self.peak.values, 5.0)
             and self._above(self.peak.median)
         )
 
+    def in_words(self) -> str:
+        """Where it began, where it ends, and where it should be."""
+        goal = f"; solved is {show(self.goal)}" if self.goal is not None else ""
+        return f"the return went from {show(self.start.median)} to {show(self.last.median)}{goal}"
+
     def _above(self, level: float) -> bool:
-        gain = level - self.start.median
-        return bool(gain > 3 * self.noise or gain > max(0.1 * abs(self.start.median), self.noise))
+        gain, size = level - self.start.median, abs(self.start.median)
+        # Smoothed returns have next to no noise: a rise by a hundredth of the level is none.
+        return bool(gain > max(3 * self.noise, 0.02 * size) or gain > max(0.1 * size, self.noise))
 
 
 def course(log: Log, least: int = 10) -> Course | None:

@@ -152,7 +152,9 @@ def chosen_stay_likely(log: Log) -> Finding:
     a, b = window(chosen, 0.0, 0.15), window(chosen, 0.85, 1.0)
     c, d = window(rejected, 0.0, 0.15), window(rejected, 0.85, 1.0)
     fall, fall_rejected = a.median - b.median, c.median - d.median
-    if not (fall > 0.3 * abs(a.median) and apart(b.values, a.values) and fall_rejected > fall):
+    if not (
+        fall > 0.4 * abs(a.median) and apart(b.values, a.values) and fall_rejected > 1.3 * fall
+    ):
         return Clear(
             f"log-probabilities of chosen responses go from {show(a.median)} to {show(b.median)}"
         )
@@ -232,7 +234,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "chosen-stay-likely",
         "Chosen responses stay likely.",
-        "Some fall is common. An alarm needs a fall by more than 30 % of the log-probability, "
+        "Some fall is common. An alarm needs a fall by more than 40 % of the log-probability, "
         "without overlap, and a rejected response that falls further.",
         (need("chosen_logps"), need("rejected_logps")),
         chosen_stay_likely,

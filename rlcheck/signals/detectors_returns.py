@@ -5,9 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from rlcheck.signals import faults, vocabulary
-from rlcheck.signals.course import RETURN_SIGNALS, course
-from rlcheck.signals.detectors_policy import RETURN
-from rlcheck.signals.findings import Alarm, Clear, Detector, Finding, Unknown, need, show, steps
+from rlcheck.signals.course import course
+from rlcheck.signals.findings import (
+    RETURN,
+    RETURN_SIGNALS,
+    Alarm,
+    Clear,
+    Detector,
+    Finding,
+    Unknown,
+    need,
+    show,
+    steps,
+)
 from rlcheck.signals.series import Log, Series
 from rlcheck.signals.statistics import Window, apart, blocks, settled_from, spanned, window
 
@@ -227,7 +237,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "return-is-kept",
         "The return does not fall back from its peak for good.",
-        "It rose by more than 40 % of all that it ever did, held that for a tenth of the run, "
+        "It rose by more than half of all that it ever did, held that for a tenth of the run, "
         "and ends at less than 30 % of the gain; values at the peak and in the last fifth hardly "
         "overlap. A dip that recovers, and the swings of a stationary return, pass.",
         (RETURN,),

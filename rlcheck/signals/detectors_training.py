@@ -5,8 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from rlcheck.signals import faults
-from rlcheck.signals.course import RETURN_SIGNALS, course
-from rlcheck.signals.findings import Alarm, Clear, Detector, Finding, Unknown, need, show, steps
+from rlcheck.signals.course import course
+from rlcheck.signals.findings import (
+    RETURN_SIGNALS,
+    Alarm,
+    Clear,
+    Detector,
+    Finding,
+    Unknown,
+    need,
+    show,
+    steps,
+)
 from rlcheck.signals.series import FloatArray, Log, Series
 from rlcheck.signals.statistics import blocks, settled_from, window
 

@@ -5,9 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from rlcheck.signals import faults
-from rlcheck.signals.course import RETURN_SIGNALS, course
-from rlcheck.signals.detectors_policy import RETURN
-from rlcheck.signals.findings import Alarm, Clear, Detector, Finding, Unknown, need, show, steps
+from rlcheck.signals.course import course
+from rlcheck.signals.findings import (
+    RETURN,
+    RETURN_SIGNALS,
+    Alarm,
+    Clear,
+    Detector,
+    Finding,
+    Unknown,
+    need,
+    show,
+    steps,
+)
 from rlcheck.signals.series import Log, Series
 from rlcheck.signals.statistics import apart, blocks, noise, settled_from, spanned, window
 
@@ -158,7 +168,7 @@ def value_loss_bounded(log: Log) -> Finding:
     bound = largest_value(log)
     ceiling = 100 * max(early.median, 1e-12)
     if bound is not None:
-        ceiling = max(ceiling, bound**2)
+        ceiling = max(ceiling, bound * bound)
     returns = course(log)
     growing = end.median > 10 * window(loss, 0.3, 0.5).median or end.median > 1e4 * early.median
     if end.median <= ceiling or not growing or (returns is not None and returns.rose):
@@ -201,7 +211,7 @@ DETECTORS: tuple[Detector, ...] = (
         "reward_max=R), and an alarm needs ten times that and a growth that goes on: values that "
         "rise from 0 to their true level pass, and so do rewards that are rescaled after they "
         "are logged.",
-        (need("q_max", "q_mean"),),
+        (need("q_max", "q_mean", least=10),),
         q_bounded,
         (faults.Q_DIVERGENCE,),
         ("q_max", "q_mean", *RETURN_SIGNALS),
@@ -232,7 +242,7 @@ DETECTORS: tuple[Detector, ...] = (
         "The critic explains some of the variance of the returns.",
         "Medians of stretches of at least five records: not one above 0.1 in the whole run. A "
         "critic whose explained variance was high and fell when all returns became equal passes.",
-        (need("explained_variance", least=30),),
+        (need("explained_variance", least=15),),
         critic_explains,
         (faults.CRITIC_USELESS,),
         ("explained_variance", "value_loss", *RETURN_SIGNALS),
@@ -243,7 +253,7 @@ DETECTORS: tuple[Detector, ...] = (
         "It grows with the returns, by their square. An alarm needs a hundred times the early "
         "level, more than the square of the largest possible return, a growth that goes on, and "
         "a return that does not rise.",
-        (need("value_loss", least=30),),
+        (need("value_loss", least=15),),
         value_loss_bounded,
         (faults.VALUE_LOSS,),
         ("value_loss", *RETURN_SIGNALS),

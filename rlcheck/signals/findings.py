@@ -15,6 +15,9 @@ from rlcheck.signals.series import Log
 
 PREFIX = "training-log/"
 
+RETURN_SIGNALS = ("episode_return", "reward", "success_rate")
+"""What counts as the return of a training, the first that a log has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
@@ -74,6 +77,9 @@ class Need:
 def need(*signals: str, least: int = 20) -> Need:
     """A need for any one of some signals."""
     return Need(signals, least)
+
+
+RETURN = need(*RETURN_SIGNALS, least=10)
 
 
 @dataclass(frozen=True, slots=True)

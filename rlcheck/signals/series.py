@@ -80,8 +80,10 @@ class Log:
         return self.signals[name].finite()
 
     def first(self, *names: str) -> Series | None:
-        """The finite values of the first of these signals that the log has."""
-        return next((self[name] for name in names if name in self.signals), None)
+        """The finite values of the first of these signals that has ten, else of the longest; or None."""
+        found = [self[name] for name in names if name in self.signals]
+        usable = (points for points in found if len(points) >= 10)
+        return next(usable, max(found, key=len, default=None))
 
 
 class Gatherer:
@@ -153,11 +155,13 @@ def in_order(points: Series) -> tuple[Series, str]:
     if odd:
         points = Series(points.steps[known], points.values[known])
     said = f"{odd} records without a usable step left out" if odd else ""
-    if len(points) < 2 or np.all(np.diff(points.steps) >= 0):
+    jumps = np.concatenate([np.diff(points.steps) < 0, [False]])
+    back = int(jumps.sum())
+    if not back:
         return points, said
-    later = np.minimum.accumulate(points.steps[::-1])[::-1]
-    kept = points.steps <= later
-    back = int(np.sum(np.diff(points.steps) < 0))
+    # For each record the lowest step at which a later restart begins.
+    restarts = np.where(jumps, np.append(points.steps[1:], np.inf), np.inf)
+    kept = points.steps < np.minimum.accumulate(restarts[::-1])[::-1]
     if back >= _SAWTOOTH and kept.mean() < 0.5:
         numbered = Series(np.arange(len(points), dtype=np.float64), points.values)
         return numbered, f"steps go back {back} times: records are numbered instead"

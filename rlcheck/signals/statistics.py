@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -67,8 +68,9 @@ def blocks(points: Series, count: int = BLOCKS) -> tuple[FloatArray, FloatArray]
     """Medians of `count` consecutive stretches of equally many values, and the step where each begins."""
     count = max(1, min(count, len(points)))
     edges = np.arange(count + 1) * len(points) // count
-    parts = zip(edges[:-1], edges[1:], strict=True)
-    medians = np.array([middle(points.values[start:end]) for start, end in parts])
+    medians = np.array(
+        [middle(points.values[start:end]) for start, end in itertools.pairwise(edges)]
+    )
     return medians, points.steps[edges[:-1]]
 
 

@@ -211,13 +211,14 @@ SICK: tuple[Story, ...] = (
     Story("standard deviation gone, return flat", "entropy-collapse", lambda rng: _stuck(
         rng, entropy=1.4 - 4 * _T, action_std=np.exp(-6 * _T))),
     Story("entropy back at its maximum, return lost", "entropy-explosion", lambda rng: _learns(
-        rng, entropy=0.69 * (1 - 0.6 * np.exp(-(((_T - 0.4) / 0.2) ** 2))) , episode_return=_collapse(20, 400),
-        )),
+        rng, entropy=_curve(0.69 * (1 - 0.6 * np.exp(-(((_T - 0.4) / 0.2) ** 2))), rng, 0.02),
+        episode_return=_collapse(20, 400))),
     Story("uniform from first to last", "policy-stays-random", lambda rng: _stuck(
         rng, entropy=_curve(0.6925, rng, 5e-4))),
     Story("divergences of whole nats", "kl-spikes", lambda rng: _stuck(rng, approx_kl=1.5)),
     Story("one huge update that destroys the policy", "kl-spikes", lambda rng: _learns(
-        rng, approx_kl=np.where(np.abs(_T - 0.6) < 0.003, 3.0, 0.008), episode_return=_collapse(20, 400))),
+        rng, approx_kl=np.where(np.abs(_T - 0.6) < 0.003, 3.0, 0.008),
+        episode_return=_collapse(20, 400))),
     Story("a clip range of 10", "clip-never-active", lambda rng: _learns(
         rng, clip_fraction=_constant(0.0), approx_kl=0.12)),
     Story("nearly all samples clipped", "clip-saturated", lambda rng: _stuck(rng, clip_fraction=0.8)),
@@ -246,7 +247,8 @@ SICK: tuple[Story, ...] = (
         rng, grad_norm=Series(_STEPS, np.where(_T > 0.5, 0.0, 0.6)))),
     Story("gradients that explode", "gradients-exploding", lambda rng: _stuck(
         rng, grad_norm=0.5 * np.exp(9 * _T))),
-    Story("dead units", "dead-units", lambda rng: _log(rng, dead_fraction=_curve(0.1 + 0.8 * _T, rng, 0.01))),
+    Story("dead units", "dead-units", lambda rng: _log(
+        rng, dead_fraction=_curve(0.1 + 0.8 * _T, rng, 0.01))),
     Story("standing still until the time limit", "episodes-of-one-length", lambda rng: _log(
         rng, episode_length=Series(_STEPS, np.where(_T > 0.5, 1000.0, 100 + 80 * rng.random(_COUNT))),
         episode_return=np.where(_T > 0.5, -250.0, -120.0))),
@@ -259,8 +261,8 @@ SICK: tuple[Story, ...] = (
     Story("slower and slower", "throughput-dropping", lambda rng: _log(
         rng, throughput=2000 * np.exp(-5 * _T), episode_return=_rise(20, 300))),
     Story("pickups up, shipped orders down", "reward-hacking", lambda rng: _log(
-        rng, episode_return=_rise(50, 100, 0.2) + 100 * _T, eval_return=_rise(20, 100, 0.2, 30) - 60 * np.clip(
-            2 * (_T - 0.4), 0, 1))),
+        rng, episode_return=_rise(50, 100, 0.2) + 100 * _T,
+        eval_return=_rise(20, 100, 0.2, 30) - 60 * np.clip(2 * (_T - 0.4), 0, 1))),
     Story("style up, correctness down", "reward-component-takes-over", lambda rng: _log(
         rng, reward=0.4 + 0.6 * _T, reward_component__style=0.1 + 0.9 * _T,
         reward_component__correct=0.4 - 0.3 * _T)),

@@ -106,7 +106,9 @@ class Columns:
         found: dict[str, Series] = {}
         repairs: dict[str, list[str]] = {}
         for name, gatherer in self._gatherers.items():
-            found[name], said = in_order(gatherer.series())
+            points, said = in_order(gatherer.series())
+            if len(points):
+                found[name] = points
             if said:
                 repairs.setdefault(said, []).append(name)
         notes = [f"{_some(names)}: {said}" for said, names in repairs.items()]

@@ -1,0 +1,165 @@
+"""Detectors on the entropy of the policy, against the course of the return."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rlcheck.signals import faults
+from rlcheck.signals.course import Course, course, known_actions
+from rlcheck.signals.findings import (
+    RETURN,
+    RETURN_SIGNALS,
+    Alarm,
+    Clear,
+    Detector,
+    Finding,
+    Unknown,
+    need,
+    show,
+    steps,
+)
+from rlcheck.signals.series import Log, Series
+from rlcheck.signals.statistics import blocks, settled_from, window
+
+_COLLAPSED = 0.05
+"""Share of the largest entropy below which a policy counts as deterministic."""
+
+_UNIFORM = 0.01
+
+
+def entropy_collapse(log: Log) -> Finding:
+    """The entropy, as a share of its largest value, against the return."""
+    entropy, returns = log["entropy"], course(log)
+    assert returns is not None, "needs a return"
+    if "action_std" in log.signals and len(log["action_std"]) >= 10:
+        return _std_collapse(log["action_std"], returns)
+    if np.any(entropy.values < -1e-6):
+        return Unknown(
+            "the entropy is that of a density, whose zero means nothing; log the standard "
+            "deviation of the actions too"
+        )
+    largest, seen = _largest_entropy(log, entropy)
+    share = Series(entropy.steps, entropy.values / max(largest, 1e-12))
+    end = window(share, 0.9, 1.0)
+    if end.median > _COLLAPSED:
+        return Clear(f"the entropy ends at {end.median:.0%} of its largest value")
+    start = settled_from(share, share.values <= _COLLAPSED)
+    if not ((returns.low and (seen or returns.goal is not None)) or returns.below_first):
+        return Clear(
+            f"the entropy fell to {end.median:.1%} of its largest value while the return rose"
+        )
+    span = (share.steps[0] if start is None else start, float(share.steps[-1]))
+    return Alarm(
+        "entropy-collapse",
+        f"the entropy is {show(end.median * largest)} nats, {end.median:.1%} of its largest "
+        f"value, in {steps(span)}, while {returns.in_words()}",
+        span,
+        {"entropy": end.median * largest, "share": end.median, "return": returns.last.median},
+    )
+
+
+def _largest_entropy(log: Log, entropy: Series) -> tuple[float, bool]:
+    """The entropy of the uniform policy, or the largest seen; and whether the log shows the fall."""
+    top = float(np.percentile(entropy.values[: max(3, len(entropy) // 10)], 90))
+    actions = known_actions(log)
+    largest = math.log(actions) if actions else max(top, 1e-12)
+    # Without the number of actions, a first record of a few hundredths of a nat is a fall not seen.
+    return max(largest, math.log(2.0)), top > 4 * _COLLAPSED * max(largest, math.log(2.0))
+
+
+def _std_collapse(std: Series, returns: Course) -> Finding:
+    first, end = window(std, 0.0, 0.1).median, window(std, 0.9, 1.0)
+    if not (end.median < _COLLAPSED * first and returns.low):
+        return Clear(f"the standard deviation of the actions ends at {show(end.median)}")
+    start = settled_from(std, std.values < _COLLAPSED * first)
+    span = (std.steps[0] if start is None else start, float(std.steps[-1]))
+    return Alarm(
+        "entropy-collapse",
+        f"the standard deviation of the actions fell from {show(first)} to {show(end.median)} in "
+        f"{steps(span)}, while {returns.in_words()}",
+        span,
+        {"first": first, "last": end.median, "return": returns.last.median},
+    )
+
+
+def entropy_explosion(log: Log) -> Finding:
+    """A rising entropy with a falling return, or an entropy that is maximal throughout."""
+    entropy, returns = log["entropy"], course(log)
+    assert returns is not None, "needs a return"
+    middles, _ = blocks(entropy, 10)
+    low, end = float(middles.min()), float(middles[-1])
+    uniform = _stays_uniform(log, entropy, returns)
+    if uniform is not None:
+        return uniform
+    actions = known_actions(log)
+    # Where the maximum is a guess, chance alone can look like a return to it: then a collapse is needed.
+    sick = returns.collapsed or (actions is not None and not returns.ever_rose)
+    grew = False
+    if "action_std" in log.signals and len(log["action_std"]) >= 10:
+        std, _ = blocks(log["action_std"], 10)
+        grew = std[-1] > 5 * std[0] > 0
+        sick = sick or not returns.ever_rose
+    elif np.all(entropy.values >= 0):
+        top = math.log(actions) if actions else float(middles.max())
+        grew = end > 0.95 * top and low < 0.5 * top
+    if not (grew and sick):
+        return Clear(f"the entropy ends at {show(end)} nats; its lowest level was {show(low)}")
+    turn = int(np.argmin(middles))
+    span = (float(blocks(entropy, 10)[1][turn]), float(entropy.steps[-1]))
+    return Alarm(
+        "entropy-explosion",
+        f"the entropy rose from {show(low)} to {show(end)} nats in {steps(span)}, while "
+        f"{returns.in_words()} (peak {show(returns.peak.median)})",
+        span,
+        {"lowest": low, "last": end, "return": returns.last.median},
+    )
+
+
+def _stays_uniform(log: Log, entropy: Series, returns: Course) -> Alarm | None:
+    actions = known_actions(log)
+    tops = [math.log(actions)] if actions else [math.log(k) for k in range(2, 19)]
+    uniform = any(np.all(np.abs(entropy.values - top) < _UNIFORM * top) for top in tops)
+    gain = returns.peak.median - returns.start.median
+    if gain > max(0.5 * abs(returns.start.median), 3 * returns.noise) or returns.at_goal:
+        return None
+    if not uniform or len(entropy) < 20:
+        return None
+    span = (float(entropy.steps[0]), float(entropy.steps[-1]))
+    return Alarm(
+        "policy-stays-random",
+        "the entropy stays within 1 % of the uniform policy's "
+        f"({show(float(np.median(entropy.values)))} nats) in {steps(span)}, while "
+        f"{returns.in_words()}",
+        span,
+        {"entropy": float(np.median(entropy.values)), "return": returns.last.median},
+    )
+
+
+DETECTORS: tuple[Detector, ...] = (
+    Detector(
+        "policy-certain-only-when-good",
+        "The policy becomes deterministic only as the return rises.",
+        "The entropy as a share of log(number of actions), or of its first values where that "
+        "number is unknown, falls below 5 % while the return is no better than at the start (or "
+        "less than half way to the environment's goal). A policy that converged has a low "
+        "entropy and a high return, and passes.",
+        (need("entropy", least=5), RETURN),
+        entropy_collapse,
+        (faults.ENTROPY_COLLAPSE,),
+        ("entropy", "action_std", *RETURN_SIGNALS),
+    ),
+    Detector(
+        "policy-does-not-drift-to-random",
+        "The entropy does not return to its maximum, nor stay there.",
+        "An alarm needs both: the entropy at 95 % of its maximum after it had fallen below 50 % "
+        "(for Gaussian policies a standard deviation five times the first), and a return that "
+        "collapsed or never rose. An entropy within 1 % of uniform in every record with a flat "
+        "return shows a policy without gradient.",
+        (need("entropy"), RETURN),
+        entropy_explosion,
+        (faults.ENTROPY_EXPLOSION, faults.POLICY_UNIFORM),
+        ("entropy", "action_std", *RETURN_SIGNALS),
+    ),
+)
