@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ladders.trainers import preference_trials as trials
 from ladders.trainers.preference_semantics import CHANGES, CORRECT, VARIANTS
@@ -220,7 +220,9 @@ SIDES = Check(
 )
 
 
-def _varies(*options: str):
+def varies(*options: str) -> Callable[[Evidence, Settings], str | None]:
+    """Skip a check unless the factory lets these options be varied."""
+
     def applies(facts: Evidence, settings: Settings) -> str | None:
         missing = [option for option in options if option not in facts["varies"]]
         return f"the factory does not name {', '.join(missing)}" if missing else None
@@ -237,7 +239,7 @@ SPLIT = Check(
     ),
     trial=trials.compare_splits,
     judge=one_trial(judge_splits),
-    applies=_varies("per_device_train_batch_size", "gradient_accumulation_steps", "max_steps"),
+    applies=varies("per_device_train_batch_size", "gradient_accumulation_steps", "max_steps"),
     # A reference that moves, or rows that leak, change accumulated gradients as well.
     requires=(ROWS.name, f"{PREFIX}/reference-never-changes"),
     catches=(f"{PREFIX}/accumulation-divided-twice", f"{PREFIX}/accumulation-not-divided"),
@@ -275,7 +277,7 @@ REFERENCE = Check(
     ),
     trial=trials.watch_reference,
     judge=one_trial(judge_reference),
-    applies=_varies("max_steps", "learning_rate"),
+    applies=varies("max_steps", "learning_rate"),
     requires=(LOSS.name,),
     catches=(f"{PREFIX}/reference-trained",),
 )
@@ -326,7 +328,7 @@ BETA = Check(
     explanation="beta is the price of leaving the reference; an option never read changes nothing.",
     trial=trials.vary_beta,
     judge=one_trial(judge_beta),
-    applies=_varies("beta"),
+    applies=varies("beta"),
     catches=(f"{PREFIX}/beta-ignored",),
 )
 
@@ -351,7 +353,7 @@ OVERFIT = Check(
     explanation="The lowest rung of the ladder for preferences: the margin of a single pair must grow.",
     trial=trials.overfit,
     judge=one_trial(judge_overfit),
-    applies=_varies("max_steps", "learning_rate"),
+    applies=varies("max_steps", "learning_rate"),
     catches=(f"{PREFIX}/pair-swapped",),
 )
 

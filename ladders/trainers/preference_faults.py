@@ -99,7 +99,8 @@ FAULTS = (
     ),
     _fault(
         "loss-halved", "the mean runs over both halves of the concatenated batch",
-        "Half of the learning rate is lost.", "Divide by the number of pairs.", "the last line of the loss",
+        "Half of the learning rate is lost.", "Divide by the number of pairs.",
+        "the last line of the loss",
     ),
     _fault(
         "loss-negated", "the sign of the loss is flipped",
