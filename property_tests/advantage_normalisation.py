@@ -104,7 +104,10 @@ def _varied(steps: list[Any]) -> bool:
 
 
 def _columns(count: int, where: Domain) -> list[int]:
-    return [b for b in range(1, count + 1) if count % b == 0] if "batch" in where else [1]
+    if "batch" not in where:
+        return [1]
+    # One column, one row, and what lies between.
+    return [1, count, *(b for b in range(2, count) if count % b == 0)]
 
 
 def _case(steps: list[Any], columns: int) -> Case:

@@ -164,7 +164,7 @@ def tanh_with_epsilon(mean, log_std, raw_actions, actions):
 def tanh_in_single_precision(mean, log_std, pre_tanh):
     """Computes in float32."""
     m, s, u = (x.astype(np.float32) for x in (mean, log_std, pre_tanh))
-    return tanh_stable(m, s, u)
+    return tanh_stable(m, s, u).astype(np.float32)
 
 
 def normalised(advantages):

@@ -111,16 +111,20 @@ def _unless_batch_fault(agreeing: Attempt, earlier: list[Attempt]) -> Fitted:
     A function for `[T]` may well run on `[T, B]` and answer nonsense; but one that gives exactly the
     answers of a faulty version there is a function for `[T, B]` with that fault.
     """
-    plan = agreeing.fitted.function.plan if agreeing.fitted.function else Plan()
-    if plan.layout is Layout.SINGLE:
-        for attempt in earlier:
-            if attempt.runs and attempt.agreeing and _likeness(attempt) >= (1.0, 1.0):
-                return attempt.fitted
-    if plan.layout is not Layout.AS_WRITTEN:
-        for attempt in earlier:
-            if _misshapen_by_a_fault(attempt):
-                return attempt.fitted
+    plan = _plan(agreeing)
+    # What runs on nested lists is not to be judged by what it makes of arrays.
+    alike = [attempt for attempt in earlier if _plan(attempt).kind is plan.kind]
+    for attempt in alike:
+        mixes = attempt.runs and attempt.agreeing and plan.layout is Layout.SINGLE
+        if mixes and _likeness(attempt) >= (1.0, 1.0):
+            return attempt.fitted
+        if plan.layout is not Layout.AS_WRITTEN and _misshapen_by_a_fault(attempt):
+            return attempt.fitted
     return agreeing.fitted
+
+
+def _plan(attempt: Attempt) -> Plan:
+    return attempt.fitted.function.plan if attempt.fitted.function else Plan()
 
 
 def _misshapen_by_a_fault(attempt: Attempt) -> bool:

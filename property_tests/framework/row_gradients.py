@@ -83,9 +83,12 @@ def with_row_gradients(
         bound = parameters.bind(*args, **kwargs)
         derive = _derivative(bound.arguments[names[0]]) if names else None
         if derive is None:
-            if took:  # without a graph it would not show that no gradient reaches the tensors
+            # Where tensors came first, arrays would hide that no gradient reaches them.
+            if took == {"tensors"}:
                 raise TypeError("the function takes tensors: their gradient counts")
-            return first(raw(*args, **kwargs))
+            value = first(raw(*args, **kwargs))
+            took.add("arrays")
+            return value
         pristine = copy.deepcopy(bound.arguments)
         found = [derive(_of_one(raw, bound, names[0]), bound.arguments[names[0]])]
         if not isinstance(found[0], tuple):
