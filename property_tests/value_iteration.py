@@ -300,12 +300,9 @@ FAULTS = (
     ),
     _fault(
         "policy-ignores-rewards",
-        (
-            _with_policy(lambda x, p, r, g, v: (p @ v).argmax(axis=1)),
-            _with_policy(lambda x, p, r, g, v: (r + p @ v).argmax(axis=1)),
-        ),
-        "the policy weighs reward and next value wrongly",
-        "It goes where values are high, whatever the way costs, or does not discount them.",
+        (_with_policy(lambda x, p, r, g, v: (p @ v).argmax(axis=1)),),
+        "the policy maximises the next value alone",
+        "It goes where values are high, whatever the way costs.",
         "pi(s) = argmax_a (R + gamma * P V).",
         _EXTRACTION,
     ),

@@ -108,7 +108,7 @@ def dueling_flat_values(v, adv):
     return np.asarray(v)[:, np.newaxis] + adv - adv.mean(-1, keepdims=True)
 
 
-def sweeps_in_place(policy, P, R, gamma, theta=1e-4):  # noqa: N803 (as the book writes them)
+def sweeps_in_place(policy, P, R, gamma, theta=1e-4):
     """Iterative evaluation, in place, with expected rewards."""
     values = np.zeros(len(P))
     while True:
