@@ -113,7 +113,9 @@ def _entropy_in_value(agent: AgentHandle, subject: AgentSubject, actions: str) -
 def recognises(raw: Any) -> bool:
     """Whether an object looks like an agent: a product's class, or a factory that takes an env."""
     if inspect.isclass(raw):
-        return hasattr(raw, "learn") or hasattr(raw, "predict")
+        # Trainers of language models have `predict` too.
+        acts = hasattr(raw, "learn") or hasattr(raw, "predict")
+        return acts and not hasattr(raw, "compute_loss")
     if not callable(raw):
         return hasattr(raw, "learn") and hasattr(raw, "predict")
     try:

@@ -311,14 +311,18 @@ def observation_ignored(mdp: MDP, gamma: float) -> Iterator[Belief]:
 def observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """The agent sees the state before; what it does from the second step on is uninformed.
 
-    Where it acts on the right observation and only stores the one before, a state is taught what holds
-    in the state that follows it, over ends too.
+    The observation at a time limit is late as well, so the state itself stands for what it leads to.
+    Where the agent acts on the right observation and only stores the one before, a state is taught what
+    holds in the state that follows it, over ends too.
     """
     right = correct(mdp, gamma)
+    own = np.broadcast_to(np.eye(mdp.n_states)[:, None, :], mdp.transitions.shape)
+    flow = np.where(mdp.truncated[:, :, None], gamma * own, mdp.continuation(gamma))
+    late = _optimal("observation-stale", "", mdp.rewards, flow)
     seen_late = mdp.start == 0
-    unknown = np.where(seen_late, np.nan, right.values)
-    gaps = np.where(seen_late, 0.0, right.gaps)
-    yield Belief("observation-stale", "", right.q_values, unknown, gaps)
+    unknown = np.where(seen_late, np.nan, late.values)
+    gaps = np.where(seen_late, 0.0, late.gaps)
+    yield Belief("observation-stale", "", late.q_values, unknown, gaps)
     ends = (mdp.terminated | mdp.truncated)[:, :, None]
     follows = np.where(ends, mdp.start[None, None, :], mdp.transitions).mean(axis=1)
     taught = follows @ right.q_values
