@@ -111,6 +111,7 @@ SCENARIO = Scenario(
     as_subject=as_subject("epsilon"),
     words=("epsilon_greedy", "eps_greedy", "egreedy", "e_greedy"),
     size=30,
+    shrinks=80,
     error_rate=ALPHA,
 )
 CONTRACT = build(SCENARIO)

@@ -26,7 +26,7 @@ from rlcheck.functions.hints import installed
 FEATURES = 2
 METHODS = {
     "update": ("observe", "push", "add", "partial_fit", "record", "fit", "update_stats"),
-    "normalise": ("normalize", "norm", "transform", "filter", "apply", "__call__", "forward"),
+    "normalise": ("normalize", "norm", "transform", "filter", "__call__", "forward"),
 }
 SHAPES = (
     "shape",

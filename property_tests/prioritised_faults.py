@@ -130,13 +130,6 @@ class _NewOne(LinearScan):
         return 1.0
 
 
-class _NewLast(LinearScan):
-    """The largest of the latest update only, or of the one before."""
-
-    def first_priority(self, overwritten):
-        return float(self.priorities[-1]) if len(self.priorities) else 1.0
-
-
 class _NewLeast(LinearScan):
     def first_priority(self, overwritten):
         return float(self.priorities.min()) if len(self.priorities) else 1.0
@@ -157,8 +150,8 @@ class _OldKept(LinearScan):
         return self.largest if overwritten is None else overwritten
 
 
-class _NewPlusOne(LinearScan):
-    """Alpha is applied to the largest priority once more, or not at all."""
+class _NewScaledTwice(LinearScan):
+    """Alpha is applied to the largest priority once more."""
 
     def first_priority(self, overwritten):
         return self.largest**self.alpha
@@ -360,12 +353,11 @@ FAULTS: tuple[FaultyVersion, ...] = (
     _fault(
         "new-rows-get-average",
         _NewMean,
-        "new rows get an average priority, or that of another row",
+        "new rows get an average priority",
         "They are not sure to be replayed before they leave.",
         "Give new rows the largest priority so far.",
         _ADD,
         "https://github.com/pytorch/rl/commit/3c6c80105b3f",
-        variants=(_NewLast,),
     ),
     _fault(
         "overwritten-priority-kept",
@@ -377,7 +369,7 @@ FAULTS: tuple[FaultyVersion, ...] = (
     ),
     _fault(
         "new-rows-scaled-otherwise",
-        _NewPlusOne,
+        _NewScaledTwice,
         "alpha is applied to the priority of new rows twice, or not at all",
         "The largest priority is kept before the power and used after it, or the other way round.",
         "Keep the largest priority and its power apart.",

@@ -199,6 +199,7 @@ def _trial(scenario: Scenario, prop: Property) -> Callable[..., Evidence]:
                 lambda case: violation(prop, run, case),
                 seed=seed,
                 size=size,
+                shrinks=scenario.shrinks,
             )
             if found is None:
                 return {"holds": True, "cases_tried": tried}

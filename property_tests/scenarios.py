@@ -28,7 +28,7 @@ from property_tests.framework.records import (
     PooledCases,
     Property,
 )
-from property_tests.framework.search import pool
+from property_tests.framework.search import SHRINKS, pool
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.contracts import Options
 from rlcheck.functions.calling import Malformed
@@ -79,6 +79,7 @@ class Scenario:
         conventions: the dialect; a convention is inferred when not pinned.
         words: parts of names by which a subject is recognised without `--as`.
         size: cases tried at most; stochastic scenarios need fewer.
+        shrinks: attempts at a smaller counterexample; fewer where playing takes long.
         error_rate: of the stochastic properties, 0 where there is no chance.
     """
 
@@ -97,6 +98,7 @@ class Scenario:
     conventions: tuple[Convention, ...] = ()
     words: tuple[str, ...] = ()
     size: int = 100
+    shrinks: int = SHRINKS
     error_rate: float = 0.0
 
 

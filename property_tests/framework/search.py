@@ -39,6 +39,7 @@ def smallest(
     *,
     seed: int,
     size: int,
+    shrinks: int = SHRINKS,
 ) -> tuple[Mismatch | None, int]:
     """The simplest violation found and how many inputs were tried before the first one.
 
@@ -49,7 +50,8 @@ def smallest(
     for tried, case in enumerate(cases, start=1):
         first = violation(case)
         if first is not None:
-            return _shrunk(strategy, domain, violation, first, seed=seed, size=size), tried
+            found = _shrunk(strategy, domain, violation, first, seed, size, shrinks)
+            return found, tried
     return None, len(cases)
 
 
@@ -58,15 +60,15 @@ def _shrunk(
     domain: Domain,
     violation: Callable[[Case], Mismatch | None],
     first: Mismatch,
-    *,
     seed: int,
     size: int,
+    shrinks: int,
 ) -> Mismatch:
     best, attempts = [first], [0]
 
     def attempt(case: Case) -> None:
         attempts[0] += len(best) > 1
-        if attempts[0] > SHRINKS:
+        if attempts[0] > shrinks:
             return
         found = violation(case)
         if found is not None and found.kind == first.kind:
