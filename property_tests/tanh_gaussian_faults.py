@@ -20,6 +20,11 @@ def _log_slope(u: Array) -> Array:
     return np.log(1.0 / np.cosh(u) ** 2)
 
 
+def _guarded_slope(u: Array) -> Array:
+    """The same with the customary 1e-6 inside, which faulty functions have too."""
+    return np.log(1.0 / np.cosh(u) ** 2 + 1e-6)
+
+
 def _summed(terms: Terms) -> Model:
     def model(mean: Array, log_std: Array, pre_tanh: Array) -> Array:
         return terms(mean, log_std, pre_tanh).sum(axis=1)
@@ -55,6 +60,11 @@ def _correction_not_summed(mean, log_std, pre_tanh):
     return plain - _log_slope(pre_tanh)
 
 
+def _guarded_correction_not_summed(mean, log_std, pre_tanh):
+    plain = log_density(mean, log_std, pre_tanh).sum(axis=1, keepdims=True)
+    return plain - _guarded_slope(pre_tanh)
+
+
 def _correction_over_the_batch(mean, log_std, pre_tanh):
     return log_density(mean, log_std, pre_tanh).sum(axis=1) - _log_slope(pre_tanh).sum()
 
@@ -65,6 +75,10 @@ def _correction_of_the_mean(mean, log_std, pre_tanh):
 
 def _mean_squashed(mean, log_std, pre_tanh):
     return (log_density(np.tanh(mean), log_std, pre_tanh) - _log_slope(pre_tanh)).sum(axis=1)
+
+
+def _mean_squashed_guarded(mean, log_std, pre_tanh):
+    return (log_density(np.tanh(mean), log_std, pre_tanh) - _guarded_slope(pre_tanh)).sum(axis=1)
 
 
 def _mean_squashed_at_the_action(mean, log_std, pre_tanh):
@@ -110,6 +124,7 @@ _FAULTS: tuple[FaultyVersion, ...] = (
         "Subtract log(1 - a^2).",
         _LINE,
         (f"{GITHUB}hwang-ua/inac_pytorch/issues/1",),
+        variants=(_corrected(lambda u: -_guarded_slope(u)),),
     ),
     FaultyVersion(
         "correction-of-the-wrong-variable",
@@ -181,6 +196,7 @@ _FAULTS: tuple[FaultyVersion, ...] = (
         _LINE,
         (f"{GITHUB}DLR-RM/stable-baselines3/commit/fd9e73cfb87f",),
         variants=(
+            _guarded_correction_not_summed,
             _correction_averaged,
             _correction_of_first,
             _correction_over_the_batch,
@@ -207,7 +223,11 @@ _FAULTS: tuple[FaultyVersion, ...] = (
             f"{GITHUB}thu-ml/tianshou/commit/dd4a01132cbb",
             f"{GITHUB}hwang-ua/inac_pytorch/issues/1",
         ),
-        variants=(_mean_squashed_at_the_action, _mean_squashed_and_corrected),
+        variants=(
+            _mean_squashed_guarded,
+            _mean_squashed_at_the_action,
+            _mean_squashed_and_corrected,
+        ),
     ),
     FaultyVersion(
         "epsilon-too-large",
