@@ -14,6 +14,12 @@ CONTRACTS = (
     "discounted-returns",
     pytest.param("gae", marks=pytest.mark.slow),
     pytest.param("lambda-returns", marks=pytest.mark.slow),
+    pytest.param("n-step-returns", marks=pytest.mark.slow),
+    pytest.param("vtrace", marks=pytest.mark.slow),
+    pytest.param("dueling-q", marks=pytest.mark.slow),
+    pytest.param("policy-evaluation", marks=pytest.mark.slow),
+    pytest.param("value-iteration", marks=pytest.mark.slow),
+    pytest.param("tabular-update", marks=pytest.mark.slow),
 )
 
 
