@@ -165,7 +165,9 @@ def last_reward(run: Run, case: Case) -> Mismatch | None:
     clear = np.concatenate([np.cumsum(ended[::-1], axis=0)[::-1] == 0, ended[:1] >= 0])
     clear = clear if len(ended) else np.ones_like(rewards, dtype=bool)
     expected = run(case) + float(case["gamma"]) ** back * (clear & (back < case["n"]))
-    message = "one more reward at the last step did not reach the n - 1 steps before it as it should"
+    message = (
+        "one more reward at the last step did not reach the n - 1 steps before it as it should"
+    )
     return run.compare({**case, "rewards": rewards}, expected, message)
 
 
