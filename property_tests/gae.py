@@ -11,10 +11,12 @@ arXiv:1712.00378.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
-from property_tests import rollouts
+from property_tests import losses, masked_steps, rollouts
 from property_tests.framework.build import build
 from property_tests.framework.generic import sensitivity
 from property_tests.framework.models import Run
@@ -25,10 +27,11 @@ from property_tests.framework.records import (
     Domain,
     FunctionContract,
     Mismatch,
+    Model,
     Outputs,
     Property,
 )
-from property_tests.gae_faults import FAULTS
+from property_tests.gae_faults import FAULTS, MASK_FAULTS
 from property_tests.rollout_properties import (
     column_independence,
     credit,
@@ -64,18 +67,66 @@ def oracle(
     return advantages, advantages + values
 
 
+def compressed(model: Model, mask: Array, steps: str, inputs: dict[str, Any]) -> Any:
+    """Advantages and returns of complete episodes [T, B] in which some steps are masked, 0 there.
+
+    Skipped steps are left out, so that the step before one is followed by the step after it.
+    """
+    advantages, returns = np.zeros(mask.shape), np.zeros(mask.shape)
+    for b in range(mask.shape[1]):
+        where = np.flatnonzero(mask[:, b]) if steps == masked_steps.SKIPPED else slice(None)
+        episode = _episode(*((inputs[n] * mask)[where, b, None] for n in ("rewards", "values")))
+        own = model(**{name: episode.get(name, value) for name, value in inputs.items()})
+        first, second = own if isinstance(own, tuple) else (own, own + episode["values"])
+        advantages[where, b], returns[where, b] = first[:, 0], second[:, 0]
+    return advantages * mask, returns * mask
+
+
+def _episode(rewards: Array, values: Array) -> dict[str, Array]:
+    """A complete episode [T, 1]."""
+    terminated = np.zeros(rewards.shape, bool)
+    terminated[-1] = True
+    return {
+        "rewards": rewards,
+        "values": values,
+        "next_values": np.concatenate([values[1:], np.zeros((1, 1))]),
+        "terminated": terminated,
+        "truncated": np.zeros(rewards.shape, bool),
+    }
+
+
 def domain(names: frozenset[str], conventions: Facts) -> frozenset[str]:
-    """On which rollouts the parameters determine the answer; see `rollouts.rollout_domain`."""
+    """On which rollouts the parameters determine the answer; see `rollouts.rollout_domain`.
+
+    A mask settles it for complete episodes only: beside end flags or a bootstrap value it would be
+    open whose end, or what value, a masked step carries.
+    """
     rollouts.require(names, "rewards", "values")
-    return rollouts.rollout_domain(names, conventions)
+    can = rollouts.rollout_domain(names, conventions)
+    settled = "mask" in names and not can & {"termination", "bootstrap"}
+    return can | {"mask"} if settled else can
 
 
 def read(outputs: Outputs, facts: Facts) -> Outputs:
-    """(advantages, returns), whichever of them the function returns first."""
-    if facts["first"] == "advantages":
-        return outputs
-    returns, *rest = outputs
-    return (rest[0], returns) if rest else (returns - facts["values"],)
+    """(advantages, returns), whichever the function returns first; 0 where the mask is false."""
+    if facts["first"] == "returns":
+        returns, *rest = outputs
+        outputs = (rest[0], returns) if rest else (returns - facts["values"],)
+    mask = facts.get("mask", np.True_)
+    return tuple(np.where(mask, output, 0.0) for output in outputs)
+
+
+def skipped(run: Run, case: Case) -> Mismatch | None:
+    """A column with masked steps is the column without them."""
+    if run.fitted.conventions["masked_steps"] != masked_steps.SKIPPED:
+        return None
+    expected = np.zeros(case["mask"].shape)
+    for b, kept in enumerate(case["mask"].T):
+        shorter = _episode(*(case[name][kept, b, None] for name in ("rewards", "values")))
+        shorter["mask"] = np.ones(shorter["rewards"].shape, bool)
+        expected[kept, b] = run({**case, **shorter})[:, 0]
+    message = "an answer with masked steps should be that of the steps that count, put together"
+    return run.compare(case, expected, message, where=case["mask"])
 
 
 def tolerance(case: Case, epsilon: float) -> float:
@@ -167,7 +218,7 @@ def returns_output(run: Run, case: Case) -> Mismatch | None:
     return run.compare(case, advantages + case["values"], message, got=returns)
 
 
-PROPERTIES = (
+PLAIN = (
     Property(
         "worked-example",
         "Five steps worked out by hand come out right.",
@@ -248,6 +299,22 @@ PROPERTIES = (
     ),
 )
 
+CASES = rollouts.rollouts({"gamma": rollouts.GAMMAS, "lam": rollouts.LAMBDAS})
+PROPERTIES = (
+    *masked_steps.where_all_count(PLAIN, CASES, "rewards"),
+    masked_steps.content(("rewards", "values")),
+    Property(
+        "masked-steps-are-skipped",
+        "An episode with masked steps gives what its other steps give, put together.",
+        "In a conversation of several turns, what a tool or the user said lies between two turns of "
+        "the policy. Counted as steps, it fades every later reward by gamma * lam a token and "
+        "bootstraps from a value of 0.",
+        skipped,
+        cases=masked_steps.some_masked(CASES, "rewards"),
+        needs={"mask": masked_steps.NO_MASK},
+    ),
+)
+
 SPEC = FunctionContract(
     name="gae",
     title="Generalised advantage estimation",
@@ -260,16 +327,19 @@ SPEC = FunctionContract(
         *rollouts.FLAGS,
         rollouts.GAMMA,
         rollouts.LAM,
+        masked_steps.mask_parameter("TB"),
+        losses.convention_parameter("masked_steps"),
     ),
     outputs=(Output("advantages", "TB"), Output("returns", "TB")),
-    oracle=oracle,
+    oracle=masked_steps.masked(oracle, compressed),
     domain=domain,
-    cases=rollouts.rollouts({"gamma": rollouts.GAMMAS, "lam": rollouts.LAMBDAS}),
+    cases=masked_steps.some_masked(CASES, "rewards"),
     properties=PROPERTIES,
-    faults=FAULTS,
+    faults=(*masked_steps.masked_faults(FAULTS, compressed), *MASK_FAULTS),
     conventions=(
         Convention("first", ("advantages", "returns"), "what is returned first or alone"),
         rollouts.VALUES_LENGTH,
+        masked_steps.STEPS,
     ),
     read=read,
     tolerance=tolerance,

@@ -817,3 +817,47 @@ FAULTS = (
         ("https://github.com/vwxyzjn/cleanrl/commit/95fcdd750205",),
     ),
 )
+
+
+def _complete(rewards: Array, values: Array, gamma: float, lam: float) -> Array:
+    """Advantages of complete episodes."""
+    bootstrap = np.concatenate([values[1:], np.zeros_like(values[:1])])
+    return _recursion(rewards, values, bootstrap, np.ones_like(rewards), gamma, gamma * lam)
+
+
+def _mask_ignored(rewards, values, mask, gamma, lam):
+    return _complete(rewards, values, gamma, lam) * mask
+
+
+def _mask_resets(rewards, values, mask, gamma, lam):
+    """A masked step ends what comes before it."""
+    bootstrap = np.concatenate([values[1:] * mask[1:], np.zeros_like(values[:1])])
+    carry = np.concatenate([mask[1:], np.ones_like(mask[:1])])
+    return _recursion(rewards, values, bootstrap, carry, gamma, gamma * lam) * mask
+
+
+_WITHOUT_FLAGS = ("rewards", "values", "mask", "gamma", "lam")
+
+MASK_FAULTS: tuple[FaultyVersion, ...] = (
+    FaultyVersion(
+        "mask-ignored",
+        _mask_ignored,
+        "the mask is taken, and values and rewards of masked steps count",
+        "What a model predicts on padding, or on what a tool returned, enters the advantages of the "
+        "policy's own tokens.",
+        "Skip masked steps: carry the last advantage and value over them.",
+        "the backward loop",
+        ("https://github.com/volcengine/verl/commit/aa11dd19b3a3",),
+        takes=_WITHOUT_FLAGS,
+    ),
+    FaultyVersion(
+        "mask-cuts-the-trace",
+        _mask_resets,
+        "a masked step ends the episode before it",
+        "Earlier turns of a conversation get no credit for what later ones achieve.",
+        "Skip masked steps: carry the last advantage and value over them.",
+        "an advantage that is multiplied by the mask inside the loop",
+        ("https://github.com/volcengine/verl/commit/96b730bbed80",),
+        takes=_WITHOUT_FLAGS,
+    ),
+)

@@ -136,6 +136,13 @@ def score_counts_once(run: Run, case: Case) -> Mismatch | None:
     return Mismatch(message, more, run.definition(more), run(more), (b, 0))
 
 
+def more_columns(run: Run, case: Case) -> Mismatch | None:
+    """Further masked columns change nothing, once there is a place after the last token."""
+    after = run.fitted.conventions["score_at"] == AFTER
+    start = llm_cases.padded(case, right=1) if after else case
+    return llm_cases.padding_columns().holds(run, start)
+
+
 PROPERTIES = (
     Property(
         "total-is-score-minus-penalty",
@@ -166,7 +173,7 @@ PROPERTIES = (
         score_counts_once,
     ),
     llm_cases.padding_content(),
-    llm_cases.padding_columns(),
+    replace(llm_cases.padding_columns(), holds=more_columns),
     llm_cases.rows_apart(),
     sensitivity(
         "kl_coef",

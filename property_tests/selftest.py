@@ -29,7 +29,7 @@ def rows(contract: FunctionContract, *, size: int = 100) -> list[Row]:
     found = [
         row(
             contract,
-            as_subject(contract, model),
+            as_subject(contract, model, fault.takes),
             implementation=f"{fault.name} {number}",
             fault=fault.name,
             size=size,

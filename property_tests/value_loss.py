@@ -11,10 +11,12 @@ arXiv:2005.12729, section 3.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
-from property_tests import losses
+from property_tests import losses, masked_steps
 from property_tests.framework.gradients import (
     LOSS,
     NO_GRADIENT,
@@ -31,9 +33,10 @@ from property_tests.framework.records import (
     Domain,
     FunctionContract,
     Mismatch,
+    Model,
     Property,
 )
-from property_tests.value_loss_faults import FAULTS
+from property_tests.value_loss_faults import FAULTS, MASK_FAULTS
 from rlcheck.errors import BindingError
 from rlcheck.functions.binding import Facts, Parameter
 
@@ -69,8 +72,20 @@ def oracle(
     return np.array(loss), gradient
 
 
+def compressed(model: Model, mask: Array, steps: str, inputs: dict[str, Any]) -> Any:
+    """The loss of the rows that count; their sum by the number of all rows, where those count."""
+    kept = {name: value[mask] if np.ndim(value) else value for name, value in inputs.items()}
+    share = mask.mean() if steps == masked_steps.COUNTED else 1.0
+    returned = model(**kept)
+    if not isinstance(returned, tuple):
+        return share * returned
+    gradient = np.zeros(mask.shape)
+    gradient[mask] = returned[1]
+    return share * returned[0], share * gradient
+
+
 def domain(names: frozenset[str], conventions: Facts) -> frozenset[str]:
-    """`clipping` where the function is given what it needs for it."""
+    """`clipping` and `mask` where the function is given what it needs for it."""
     losses.require(names, "values", "returns")
     both = {"old_values", "clip_epsilon"}
     if len(both & names) == 1:
@@ -79,7 +94,7 @@ def domain(names: frozenset[str], conventions: Facts) -> frozenset[str]:
             f"the function takes `{given.pop()}` and not `{missing.pop()}`, which belong together; "
             f"say with --bind which parameter means the other, or wrap it to leave clipping out"
         )
-    return frozenset({"clipping"}) if both <= names else frozenset()
+    return frozenset({"clipping"} if both <= names else ()) | frozenset({"mask"} & names)
 
 
 def from_moves(drawn: dict[str, Array]) -> dict[str, Array]:
@@ -109,14 +124,14 @@ def at_the_target(run: Run, case: Case) -> Mismatch | None:
 
 def mirrored(run: Run, case: Case) -> Mismatch | None:
     """Errors count alike in both directions."""
-    other = {name: -value if np.ndim(value) else value for name, value in case.items()}
+    other = {n: -v if np.ndim(v) and n != "mask" else v for n, v in case.items()}
     message = "values and returns of the opposite sign should give the same loss"
     return run.compare(other, run(case), message)
 
 
 def shifted(run: Run, case: Case) -> Mismatch | None:
     """Only differences count."""
-    moved = {name: value + 2.0 if np.ndim(value) else value for name, value in case.items()}
+    moved = {n: v + 2.0 if np.ndim(v) and n != "mask" else v for n, v in case.items()}
     message = "the same constant added to values and returns should leave the loss as it was"
     return run.compare(moved, run(case), message)
 
@@ -148,7 +163,18 @@ def clipping_matters(run: Run, case: Case) -> Mismatch | None:
     return Mismatch(message, case, suspects=("clip-ignored",))
 
 
-PROPERTIES = (
+CASES = losses.rows(
+    {
+        # The kinks, |V - V_old| = eps and equal errors of both, are far from all of these.
+        "move": (0.0, 0.5, -0.5, 0.1, -0.1, 1.5, -1.5),
+        "target": (1.0, -1.0, 0.25, -0.25, 0.6, 3.0, -2.0, 0.0),
+        "old_values": (0.0, 1.0, -2.0, 4.0),
+    },
+    from_moves,
+    {"clip_epsilon": (0.2, 0.3, 1.0)},
+)
+
+PLAIN = (
     Property(
         "gradient-is-the-error",
         "The gradient of a row is 2 * factor * (V - G) / N.",
@@ -197,6 +223,11 @@ PROPERTIES = (
     gradient_agreement(),
 )
 
+PROPERTIES = (
+    *masked_steps.where_all_count(PLAIN, CASES, "values"),
+    masked_steps.content(("values", "returns", "old_values")),
+)
+
 SPEC = FunctionContract(
     name="value-loss",
     title="Value loss",
@@ -219,25 +250,21 @@ SPEC = FunctionContract(
         ),
         losses.convention_parameter("factor"),
         CLIPPED,
+        masked_steps.mask_parameter("B"),
+        losses.convention_parameter("masked_steps"),
     ),
     outputs=LOSS,
-    oracle=oracle,
+    oracle=masked_steps.masked(oracle, compressed),
     domain=domain,
-    cases=losses.rows(
-        {
-            # The kinks, |V - V_old| = eps and equal errors of both, are far from all of these.
-            "move": (0.0, 0.5, -0.5, 0.1, -0.1, 1.5, -1.5),
-            "target": (1.0, -1.0, 0.25, -0.25, 0.6, 3.0, -2.0, 0.0),
-            "old_values": (0.0, 1.0, -2.0, 4.0),
-        },
-        from_moves,
-        {"clip_epsilon": (0.2, 0.3, 1.0)},
-    ),
+    cases=masked_steps.some_masked(CASES, "values"),
     properties=PROPERTIES,
-    faults=with_gradients(FAULTS, "values"),
+    faults=with_gradients(
+        (*masked_steps.masked_faults(FAULTS, compressed), *MASK_FAULTS), "values"
+    ),
     conventions=(
         Convention("clipped", (False, True), "whether the movement of the values is clipped"),
         Convention("factor", (0.5, 1.0), "of the squared error"),
+        masked_steps.STEPS,
     ),
     layouts=losses.LAYOUTS,
     tolerance=losses.loss_tolerance,

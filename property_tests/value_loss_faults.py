@@ -305,3 +305,37 @@ FAULTS: tuple[FaultyVersion, ...] = (
         (f"{GITHUB}Toni-SM/skrl/commit/13d28af56988",),
     ),
 )
+
+
+def _mask_ignored(values, returns, old_values, clip_epsilon, factor, clipped):
+    return factor * _errors(values, returns, old_values, clip_epsilon, clipped).mean()
+
+
+def _mask_inverted(values, returns, old_values, clip_epsilon, factor, clipped, mask):
+    errors = _errors(values, returns, old_values, clip_epsilon, clipped)
+    return factor * np.where(mask, 0.0, errors).sum() / max((~mask).sum(), 1)
+
+
+MASK_FAULTS: tuple[FaultyVersion, ...] = (
+    FaultyVersion(
+        "mask-ignored",
+        _mask_ignored,
+        "the mask is taken and not applied",
+        "The critic is fitted to padding, where returns are 0 or worse.",
+        "Take the mean over the steps that count.",
+        _LINE,
+        (
+            f"{GITHUB}volcengine/verl/commit/aa11dd19b3a3",
+            f"{GITHUB}volcengine/verl/commit/fbec86d7fe67",
+        ),
+    ),
+    FaultyVersion(
+        "mask-inverted",
+        _mask_inverted,
+        "the mask is applied the wrong way round",
+        "The critic is fitted to padding and to nothing else.",
+        "A true (or 1) in the mask means that the step counts.",
+        _LINE,
+        (f"{GITHUB}mll-lab-nu/RAGEN/issues/71",),
+    ),
+)

@@ -116,6 +116,7 @@ class FaultyVersion:
         model: the wrong version of the oracle, with the same parameters.
         title, explanation, fix, where, references, aliases: as in `rlcheck.records.Fault`.
         variants: further wrong versions that go by the same name.
+        takes: what a function must take, and no more, for the mistake to be possible; all by default.
     """
 
     name: str
@@ -127,6 +128,7 @@ class FaultyVersion:
     references: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     variants: tuple[Model, ...] = ()
+    takes: tuple[str, ...] = ()
 
     @property
     def models(self) -> tuple[Model, ...]:

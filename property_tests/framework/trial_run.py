@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from property_tests.framework.diagnosis import applies, compare_with_faults
@@ -16,14 +18,24 @@ from rlcheck.functions.calling import Malformed
 from rlcheck.selftests import Row
 
 
-def as_subject(contract: FunctionContract, model: Model) -> Model:
-    """A model as a user's function: with all parameters of the oracle, whichever it looks at."""
+def as_subject(contract: FunctionContract, model: Model, takes: Sequence[str] = ()) -> Model:
+    """A model as a user's function: with all parameters of the oracle, whichever it looks at.
+
+    Args:
+        contract: what it claims to be.
+        model: an oracle or a faulty version.
+        takes: the parameters to have, where not all.
+    """
 
     @functools.wraps(contract.oracle)
     def subject(**inputs: Any) -> Any:
         outputs = evaluate(model, inputs)
         return outputs if len(outputs) > 1 else outputs[0]
 
+    if takes:
+        kind = inspect.Parameter.KEYWORD_ONLY
+        named = [inspect.Parameter(name, kind) for name in takes]
+        subject.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     return subject
 
 
