@@ -22,6 +22,9 @@ Change = Callable[[Any], Mdp]
 Solve = Callable[[Any, Mdp], Any]
 """(inputs, MDP) -> the outputs of the contract."""
 
+Finish = Callable[[Any, Array], Any]
+"""(inputs, V) -> the outputs of the contract that V leads to."""
+
 Backup = Callable[[Any, Mdp, Array], Array]
 """(inputs, MDP, V) -> V after one sweep of the Bellman operator."""
 
@@ -252,14 +255,16 @@ _MODELS: tuple[tuple[str, tuple[Change, ...], str, str, str, tuple[str, ...]], .
 )  # fmt: skip
 
 
-def shared(oracle: Model, solve: Solve, backup: Backup, finish: Solve) -> tuple[FaultyVersion, ...]:
+def shared(
+    oracle: Model, solve: Solve, backup: Backup, finish: Finish
+) -> tuple[FaultyVersion, ...]:
     """The faults of a contract on values.
 
     Args:
         oracle: for its parameters.
         solve: exact outputs of a (wrong) MDP.
         backup: one sweep.
-        finish: (inputs, V) -> the outputs of the contract that V leads to.
+        finish: from the values of an iteration.
     """
 
     def of_model(change: Change) -> Model:
