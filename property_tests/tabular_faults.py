@@ -153,6 +153,11 @@ def _greedy_action(x: Any) -> int:
     return int(np.argmax(x.q_table[x.state]))
 
 
+def _twice(x: Any, table: Array, y: float) -> None:
+    _write(x, table, y)
+    _write(x, table, y)
+
+
 def _at(place: Callable[[Any], Any]) -> Write:
     return lambda x, table, y: _moved(x, table, place(x), y)
 
@@ -171,7 +176,7 @@ def _sampled(x: Any) -> bool:
     return x.next_action is not None or bool(np.any(x.next_action_probabilities))
 
 
-def _where_maximum(wrong: Callable[[Any, Array], float]) -> Follow:
+def _where_maximum(wrong: Callable[[Any, Array], Any]) -> Follow:
     """A wrong maximum where a maximum is due."""
     return lambda x: following(x) if _sampled(x) else float(wrong(x, x.q_table[x.next_state]))
 
@@ -436,7 +441,7 @@ _ENTRIES: tuple[Any, ...] = (
     (
         "applied-twice", "write",
         (
-            lambda x, table, y: (_write(x, table, y), _write(x, table, y)),
+            _twice,
             _assign(lambda x, q, y: q + 2 * x.learning_rate * (y - q)),
         ),
         "the step is made twice",
