@@ -34,6 +34,14 @@ def _masked(change: Callable[[Array, Array, int], Array]) -> Model:
     return model
 
 
+def _with_eps(eps: float) -> Model:
+    return _of_kept(lambda x, ddof: (x - x.mean()) / (x.std(ddof=ddof) + eps))
+
+
+def _with_eps_under_the_root(eps: float) -> Model:
+    return _of_kept(lambda x, ddof: (x - x.mean()) / np.sqrt(x.var(ddof=ddof) + eps))
+
+
 def _z(x: Array, ddof: int) -> Array:
     return (x - x.mean()) / x.std(ddof=ddof)
 
@@ -209,14 +217,8 @@ FAULTS: tuple[FaultyVersion, ...] = (
         "Small advantages are not scaled up to size, large ones are: the scale still counts.",
         "Use 1e-8.",
         _LINE,
-        variants=tuple(
-            _of_kept(lambda x, ddof, e=e: (x - x.mean()) / (x.std(ddof=ddof) + e))
-            for e in (1e-3, 0.1, 1.0)
-        )
-        + tuple(
-            _of_kept(lambda x, ddof, e=e: (x - x.mean()) / np.sqrt(x.var(ddof=ddof) + e))
-            for e in (1e-3, 1e-2, 0.1, 1.0)
-        ),
+        variants=tuple(_with_eps(e) for e in (1e-3, 0.1, 1.0))
+        + tuple(_with_eps_under_the_root(e) for e in (1e-3, 1e-2, 0.1, 1.0)),
     ),
     FaultyVersion(
         "mask-ignored",

@@ -37,6 +37,10 @@ def _right(x: Any) -> Array:
     return x.gamma * x.after * x.goes_on - x.phi
 
 
+def _with_gamma(gamma: float) -> Model:
+    return _shaping(lambda x: gamma * x.after * x.goes_on - x.phi)
+
+
 FAULTS: tuple[FaultyVersion, ...] = (
     FaultyVersion(
         "terminal-potential-counted",
@@ -119,9 +123,7 @@ FAULTS: tuple[FaultyVersion, ...] = (
         "Shaping with another discount than the agent's changes the task.",
         "Use the parameter.",
         _LINE,
-        variants=tuple(
-            _shaping(lambda x, g=g: g * x.after * x.goes_on - x.phi) for g in (0.9, 0.95, 0.999)
-        ),
+        variants=tuple(_with_gamma(g) for g in (0.9, 0.95, 0.999)),
     ),
     FaultyVersion(
         "sign-flipped",

@@ -37,6 +37,14 @@ def _corrected(correction: Callable[[Array], Array]) -> Model:
     return _summed(lambda m, s, u: log_density(m, s, u) - correction(u))
 
 
+def _guarded(epsilon: float) -> Model:
+    return _corrected(lambda u: np.log(1.0 / np.cosh(u) ** 2 + epsilon))
+
+
+def _clipped(epsilon: float) -> Model:
+    return _corrected(lambda u: np.log(np.clip(1.0 - u**2, 0.0, 1.0) + epsilon))
+
+
 def _softplus(x: Array) -> Array:
     return np.log1p(np.exp(x))
 
@@ -140,10 +148,7 @@ _FAULTS: tuple[FaultyVersion, ...] = (
         ),
         variants=(
             _corrected(lambda u: np.log(1.0 - u**2)),
-            *(
-                _corrected(lambda u, e=e: np.log(np.clip(1.0 - u**2, 0.0, 1.0) + e))
-                for e in (1e-6, 1e-8, 1e-7)
-            ),
+            *(_clipped(e) for e in (1e-6, 1e-8, 1e-7)),
             _correction_of_the_mean,
         ),
     ),
@@ -237,10 +242,7 @@ _FAULTS: tuple[FaultyVersion, ...] = (
         f"Use {_STABLE}, which needs none, or at most 1e-6.",
         _LINE,
         (f"{GITHUB}ray-project/ray/issues/14878",),
-        variants=tuple(
-            _corrected(lambda u, e=e: np.log(1.0 / np.cosh(u) ** 2 + e))
-            for e in (1e-4, 1e-2, 0.1, 1.0)
-        ),
+        variants=tuple(_guarded(e) for e in (1e-4, 1e-2, 0.1, 1.0)),
     ),
     FaultyVersion(
         "infinite-at-saturation",

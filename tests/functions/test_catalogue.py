@@ -20,6 +20,12 @@ CONTRACTS = (
     pytest.param("policy-evaluation", marks=pytest.mark.slow),
     pytest.param("value-iteration", marks=pytest.mark.slow),
     pytest.param("tabular-update", marks=pytest.mark.slow),
+    pytest.param("categorical-log-prob", marks=pytest.mark.slow),
+    pytest.param("entropy", marks=pytest.mark.slow),
+    pytest.param("gaussian-log-prob", marks=pytest.mark.slow),
+    pytest.param("tanh-gaussian-log-prob", marks=pytest.mark.slow),
+    pytest.param("advantage-normalisation", marks=pytest.mark.slow),
+    pytest.param("potential-shaping", marks=pytest.mark.slow),
 )
 
 
