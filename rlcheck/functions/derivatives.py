@@ -40,6 +40,10 @@ def by_jax(call: Callable[..., Any], *given: Any) -> Any:
     """(loss, gradients) of a JAX function at `given`."""
     import jax
 
-    loss = first(call(*given))
+    def total(*values: Any) -> Any:
+        loss = first(call(*values))
+        return loss.sum(), loss
+
     every = tuple(range(len(given)))
-    return loss, *jax.grad(lambda *values: first(call(*values)).sum(), every)(*given)
+    (_, loss), gradients = jax.value_and_grad(total, every, has_aux=True)(*given)
+    return loss, *gradients
