@@ -23,6 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import gymnasium
+from gymnasium.vector import AutoresetMode
 
 import rlcheck
 from benchmarks.faulty_environments import FAULTY, cartpole, masked
@@ -31,9 +32,11 @@ from rlcheck.selftests import upper_bound
 SINGLE = (
     "CartPole-v1 Acrobot-v1 MountainCar-v0 MountainCarContinuous-v0 Pendulum-v1 Blackjack-v1 "
     "CliffWalking-v1 CliffWalkingSlippery-v1 FrozenLake-v1 FrozenLake8x8-v1 Taxi-v4 "
-    "rlcheck/WarehouseFixed-v0 rlcheck/GridWorldSolvable-v0 "
-    "LunarLander-v3 LunarLanderContinuous-v3 BipedalWalker-v3 CarRacing-v3 "
-    "InvertedPendulum-v5 Reacher-v5 Hopper-v5 HalfCheetah-v5 Ant-v5 Humanoid-v5"
+    "rlcheck/WarehouseFixed-v0 rlcheck/GridWorldSolvable-v0"
+).split()
+PHYSICS = (
+    "LunarLander-v3 LunarLanderContinuous-v3 BipedalWalker-v3 InvertedPendulum-v5 Reacher-v5 "
+    "Hopper-v5 HalfCheetah-v5 Ant-v5 Humanoid-v5 CarRacing-v3"
 ).split()
 VECTORS = (
     "CartPole-v1 Acrobot-v1 MountainCar-v0 MountainCarContinuous-v0 Pendulum-v1 Blackjack-v1 "
@@ -45,8 +48,8 @@ def correct() -> dict[str, Callable[[], Any] | str]:
     """Environments that nothing is known to be wrong with, single and vectorised."""
     known: dict[str, Any] = {name: name for name in SINGLE}
     for name in VECTORS:
-        for mode in ("next_step", "same_step"):
-            known[f"{name} x 3, {mode}"] = _vector(name, mode)
+        for mode in AutoresetMode:
+            known[f"{name} x 3, {mode.name}"] = _vector(name, mode)
     known["CartPole-v1 x 3, native"] = lambda: gymnasium.make_vec(
         "CartPole-v1", num_envs=3, vectorization_mode="vector_entry_point"
     )
@@ -61,10 +64,10 @@ def correct() -> dict[str, Callable[[], Any] | str]:
     known["Pendulum-v1, rescaled"] = lambda: gymnasium.wrappers.RescaleAction(
         gymnasium.make("Pendulum-v1"), -1.0, 1.0
     )
-    return known
+    return known | {name: name for name in PHYSICS}
 
 
-def _vector(name: str, mode: str) -> Callable[[], Any]:
+def _vector(name: str, mode: AutoresetMode) -> Callable[[], Any]:
     return lambda: gymnasium.make_vec(
         name, num_envs=3, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}
     )

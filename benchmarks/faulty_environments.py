@@ -217,7 +217,7 @@ class WindKeepsGrowing(CartPoleEnv):
 
     def step(self, action: Any) -> Any:
         self.wind += 1e-3
-        observation, *rest = super().step(action)
+        _, *rest = super().step(action)
         self.state = tuple(np.array(self.state) + np.array([self.wind, 0.0, 0.0, 0.0]))
         return np.array(self.state, dtype=np.float32), *rest
 
@@ -506,6 +506,10 @@ FAULTY: dict[str, Case] = {
     ),
     "cartpole-stale-observation": (
         _wrapped(OneStepOld, "CartPole-v1"),
+        ("action-or-observation-late", "observation-hides-state"),
+    ),
+    "cartpole-acts-later": (
+        _wrapped(ActsLater, "CartPole-v1"),
         ("action-or-observation-late", "observation-hides-state"),
     ),
     "pendulum-acts-later": (

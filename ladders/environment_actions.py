@@ -49,6 +49,7 @@ def listen(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evide
             action = env.action_space.sample()
             given[0] = copied(action)
             _, _, terminated, truncated, _ = env.step(action)
+            given[0] = None  # some step inside reset: nobody gave that action
             if terminated or truncated:
                 env.reset()
     found = next((change for name in heard if (change := _change(name, heard[name]))), None)
@@ -69,7 +70,8 @@ def _record(layer: Any, heard: list[tuple[Any, Any]], given: list[Any]) -> None:
     step = layer.step
 
     def listened(action: Any) -> Any:
-        heard.append((given[0], copied(action)))
+        if given[0] is not None:
+            heard.append((given[0], copied(action)))
         return step(action)
 
     layer.step = listened

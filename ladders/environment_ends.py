@@ -17,10 +17,11 @@ from ladders.environment_walk import Event, show, walk
 from rlcheck.records import Check, Context, Evidence, Outcome, Status, Trial, one_trial
 
 EPISODES = 20
-LINEAR = 30
+LINEAR = 20
 STEPS = 3000
 MOST_STEPS = 20_000
 SCRIPTED_STEPS = 6_000
+CLIMBS, ELITE, ENOUGH = 30, 5, 6
 BIAS = 0.05
 """Scale of the constant term: with a large one a linear policy is one action for ever."""
 LONGEST = 1200
@@ -101,27 +102,56 @@ def _scripted(env: Any, seed: int, seen: _Ends, longest: int, timer: Any) -> Non
     """Episodes of policies that act by rule: some live long enough to run into a limit."""
     longest = min(longest, LONGEST)
     left = SCRIPTED_STEPS
-    policies = [("one action", policy) for policy in constant_policies(env.action_space)]
+    constants = constant_policies(env.action_space)
     shape = weight_shape(env.observation_space, env.action_space)
-    rng = np.random.default_rng(seed)
+    weights: list[np.ndarray] = []
     if shape is not None and shape[0] * shape[1] <= 4096:
-        for _ in range(LINEAR):
-            weights = rng.standard_normal(shape)
-            weights[:, -1] *= BIAS
-            policy = linear_policy(env.observation_space, env.action_space, weights)
-            if policy is not None:
-                policies.append(("linear", policy))
-    best: tuple[int, Any] = (0, None)
-    for index, (kind, policy) in enumerate(policies):
+        rng = np.random.default_rng(seed)
+        weights = [rng.standard_normal(shape) * _scale(shape) for _ in range(LINEAR)]
+    spaces_of = env.observation_space, env.action_space
+    policies = [*constants, *(linear_policy(*spaces_of, one) for one in weights)]
+    lived: list[tuple[int, np.ndarray]] = []
+    for index, policy in enumerate(policies):
         before = len(seen.ends)
-        left -= seen.watch(_one(env, seed + index, policy, longest, timer), f"{kind} {index}")
-        if len(seen.ends) > before and seen.ends[-1]["steps"] > best[0]:
-            best = seen.ends[-1]["steps"], policy
+        left -= seen.watch(_one(env, seed + index, policy, longest, timer), f"rule {index}")
         if seen.wrong or left <= 0 or timer.over(index + 1, len(policies), "scripted episodes"):
-            break
-    # The one that lived longest, from other starts: whether it always ends at the same step.
-    for again in range(4 if best[1] is not None and not seen.wrong else 0):
-        seen.watch(_one(env, seed + 1000 + again, best[1], longest, timer), f"longest {again}")
+            return
+        lasted = seen.ends[-1]["steps"] if len(seen.ends) > before else longest
+        if index >= len(constants):
+            lived.append((lasted, weights[index - len(constants)]))
+    if lived:
+        _survive(env, seed, seen, longest, timer, lived)
+
+
+def _survive(
+    env: Any,
+    seed: int,
+    seen: _Ends,
+    longest: int,
+    timer: Any,
+    lived: list[tuple[int, np.ndarray]],
+) -> None:
+    """The cross-entropy method on the length of episodes: whether the longest all end at one step."""
+    rng = np.random.default_rng([seed, 1])
+    for index in range(CLIMBS):
+        if index % ELITE == 0:
+            elite = np.array([one[1] for one in sorted(lived, key=lambda one: -one[0])[:ELITE]])
+            mean, spread = elite.mean(axis=0), elite.std(axis=0)
+        tried = mean + spread * rng.standard_normal(mean.shape)
+        policy = linear_policy(env.observation_space, env.action_space, tried)
+        ends = len(seen.ends)
+        seen.watch(_one(env, seed + 1000 + index, policy, longest, timer), f"climb {index}")
+        if timer.over(index + 1, CLIMBS, "scripted episodes") or len(seen.ends) == ends:
+            return  # it lives longer than any limit that could be shown
+        lived.append((seen.ends[-1]["steps"], tried))
+        most = max(end["steps"] for end in seen.ends)
+        if index >= CLIMBS // 3 and sum(end["steps"] == most for end in seen.ends) >= ENOUGH:
+            return
+
+
+def _scale(shape: tuple[int, int]) -> np.ndarray:
+    """[inputs] weight of each input; the last is the constant term."""
+    return np.append(np.ones(shape[1] - 1), BIAS)
 
 
 def _one(env: Any, seed: int, policy: Any, longest: int, timer: Any) -> Any:

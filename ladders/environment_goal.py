@@ -28,6 +28,8 @@ VISITS = 3.0
 
 def graph_of(subject: EnvironmentSubject, play: Play, seed: int, timer: Clock) -> Graph | None:
     """The graph of one seed, remembered; None for what is not a finite graph."""
+    if subject.vector:  # whether its steps draw by chance cannot be seen from outside
+        return None
     key = ("graph", seed)
     if key not in subject.memory:
         with subject.fresh() as env:
@@ -230,7 +232,7 @@ GOALS = Check(
         "For up to thirty seeds, everything that can be reached is enumerated by trying every action in "
         "every state. Where most seeds allow an end with the best terminal reward and some do not, these "
         "episodes cannot be solved: obstacles wall off the goal, for example. Only for small finite "
-        "environments in which the seed decides all chance."
+        "environments whose steps draw nothing by chance."
     ),
     trial=look_for_goals,
     judge=one_trial(judge_goals),

@@ -137,7 +137,10 @@ class _Explorer:
 
     def move(self, action: int) -> bool:
         """One step; False if it contradicts what is known, or there are too many states."""
+        before = _chance(self.env)
         observation, reward, terminated, truncated, _ = self.env.step(self.first + action)
+        if _chance(self.env) != before:
+            return False  # chance decides this step, and the seed only fixes what it decides
         reached = -1 if terminated else self._named(observation)
         pair = self.state, action
         if pair in self.graph.next:
@@ -161,3 +164,9 @@ class _Explorer:
             if not self.move(int(action)):
                 return False
         return True
+
+
+def _chance(env: Any) -> Any:
+    """The state of an environment's generator, which a step that draws from it changes."""
+    generator = getattr(env.unwrapped, "_np_random", None)
+    return None if generator is None else generator.bit_generator.state

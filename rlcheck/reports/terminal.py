@@ -43,6 +43,7 @@ class TerminalReport:
         self._several = False
         self._spinner: Spinner | None = None
         self._last_word = time.monotonic()
+        self._remarked: set[str] = set()
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
@@ -61,6 +62,7 @@ class TerminalReport:
                 self._running.pop((subject, result.check), None)
                 if self._verbosity > QUIET:
                     self._print([check_line(result, self._unicode, subject * self._several)])
+                    self._remarks(result.notes)
                 self._show_progress()
             case RunFinished(report, interrupted):
                 self.close()
@@ -97,6 +99,12 @@ class TerminalReport:
         lines += [Line(f"  conventions: {conventions}")] if conventions else []
         lines += [Line(f"  note: {note}", "yellow") for note in event.notes]
         self._print(lines)
+
+    def _remarks(self, notes: Iterable[str]) -> None:
+        """What a check remarks on, each remark once: several checks may share a reason."""
+        new = [note for note in dict.fromkeys(notes) if note not in self._remarked]
+        self._remarked.update(new)
+        self._print([Line(f"      note: {note}", "yellow") for note in new])
 
     def _show_progress(self) -> None:
         if not self._running:

@@ -139,6 +139,10 @@ class TestGoals:
         outcome = run_all("rlcheck/GridWorldSolvable-v0", only=GOAL)["goal-reachable"]
         assert outcome.status is Status.PASSED
 
+    def test_cards_that_the_seed_has_dealt_are_no_wall(self):
+        outcome = run_all("Blackjack-v1", only=GOAL)["goal-reachable"]
+        assert outcome.status is Status.SKIPPED
+
 
 class Shaped(gymnasium.Wrapper):
     """FrozenLake with a potential: minus the distance to the goal."""
