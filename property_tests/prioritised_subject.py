@@ -156,11 +156,11 @@ def read(batch: Any) -> tuple[dict[str, Array], Any, Any]:
 
 
 def _of_names(named: Mapping[str, Any]) -> tuple[dict[str, Array], Any, Any]:
-    words = {word(name): value for name, value in named.items()}
-    for value in list(words.values()):
+    words: dict[str, Any] = {}
+    for own, value in named.items():
+        # Transitions, or a dict of indices and weights, may lie one level down.
         inner = named_columns(value)
-        if inner is not None:  # transitions, or a dict of indices and weights, one level down
-            words |= {word(name): item for name, item in inner.items()}
+        words |= {word(own): value} if inner is None else {word(n): v for n, v in inner.items()}
     missing = [name for name in ("indices", "weights") if name not in words]
     if missing:
         raise Malformed("shape", f"`sample` returns no {missing[0]!r}, only {', '.join(words)}")

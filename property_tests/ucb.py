@@ -65,13 +65,15 @@ def close_calls(domain: Domain) -> st.SearchStrategy[Case]:
     ).filter(lambda drawn: len({n for _, n in drawn}) > 1)
     width = domain.hyper("c", WIDTHS)
 
-    def close(arms: list[tuple[float, int]], c: float, factor: float) -> Case:
+    def close(arms: list[tuple[float, int]], c: float, factor: float, part: float) -> Case:
         counts = np.array([n for _, n in arms])
         bonus = scores(np.zeros(len(arms)), counts, int(counts.sum()) + 1, c, factor)
-        values = np.round([level for level, _ in arms] - bonus, 2)
+        values = np.round([level for level, _ in arms] - part * bonus, 2)
         return _case(list(zip(values.tolist(), counts.tolist(), strict=True)), c)
 
-    drawn = st.tuples(arms, width, st.sampled_from(FACTORS))
+    # Of a part of the bonus: where bonuses that are smaller, larger or negative change the order.
+    part = st.sampled_from((1.0, 0.55, -0.5, 1.4))
+    drawn = st.tuples(arms, width, st.sampled_from(FACTORS), part)
     return drawn.map(lambda drawn: close(*drawn)).filter(clear)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ import torch
 
 from property_tests import epsilon_schedule, polyak_update, replay_buffer
 from property_tests.scenario_contract import row
+from property_tests.scenario_selftest import selftest
+from property_tests.scenario_variants import VARIANTS
 from reference_agents import exploration, polyak
+from reference_agents.replay import make_replay_buffer
 
 COLUMNS = ("obs", "action", "reward", "next_obs", "terminated", "truncated")
 
@@ -119,7 +123,9 @@ def one_flag(capacity):
     return Adapter()
 
 
-@pytest.mark.parametrize("make", [ListBuffer, ArrayBuffer, one_flag, stable_baselines3_buffer])
+@pytest.mark.parametrize(
+    "make", [ListBuffer, ArrayBuffer, one_flag, stable_baselines3_buffer, make_replay_buffer]
+)
 def test_correct_buffers_pass(make):
     assert row(replay_buffer.SCENARIO, make, make.__name__, size=40).failed == ()
 
@@ -223,6 +229,21 @@ def test_correct_schedules_pass(schedule):
 def test_faulty_schedules_are_named(schedule, fault):
     found = row(epsilon_schedule.SCENARIO, schedule, schedule.__name__)
     assert found.named == f"epsilon-schedule/{fault}"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_correct_variants_of_the_self_tests_pass(name):
+    scenario = import_module(f"property_tests.{name.replace('-', '_')}").SCENARIO
+    for label, subject in VARIANTS[name].items():
+        assert row(scenario, subject, label, size=20).failed == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_fault_is_caught_and_named(name):
+    found = [one for one in selftest(name) if one.fault]
+    assert not [one.implementation for one in found if not one.failed]
+    assert sum(one.named == one.fault for one in found) >= 0.95 * len(found)
 
 
 @pytest.mark.parametrize(
