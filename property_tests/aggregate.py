@@ -133,6 +133,10 @@ def denominator_used(run: Run, case: Case) -> Mismatch | None:
     """A denominator that is taken is used."""
     if run.fitted.conventions["aggregation"].startswith("constant"):
         return None  # that it matters is another property
+    ones = {**case, "values": np.ones(case["mask"].shape)}
+    answers = [run({**ones, "denominator": value}) for value in (0.5, 4.0)]
+    if abs(answers[1] - answers[0]) > run.tolerance(ones):
+        return None  # it is used, if wrongly
     message = "the function takes a denominator, and its answers are a mean without it"
     return Mismatch(message, case, suspects=("denominator-ignored",))
 
@@ -173,6 +177,7 @@ PROPERTIES = (
         "A global denominator that is ignored leaves every micro-batch normalised by itself.",
         denominator_used,
         needs={"one-mode": "it takes no denominator, or has several modes"},
+        varies=("denominator",),
         references=("https://github.com/volcengine/verl/commit/b49178f0f3ac",),
     ),
     llm_cases.padding_content(),

@@ -41,8 +41,8 @@ from rlcheck.functions.layouts import Layout
 
 TEMPERATURES = (1.0, 0.7, 2.0, 0.5)
 NUMBERS = (0.0, 1.0, -1.0, 0.5, 3.0, -2.0)
-SPREADS = (1.0, 1.0, 10.0, 400.0)
-"""Factors on the logits: at 10 a small constant inside a logarithm shows, at 400 exp overflows."""
+SPREADS = (1.0, 10.0, 1000.0)
+"""Factors on the logits: at 10 a small constant inside a logarithm shows, at 1000 exp overflows."""
 
 
 def oracle(
