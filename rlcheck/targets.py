@@ -2,6 +2,7 @@
 
     pkg.module:attribute     path/file.py:attribute     a registered environment id (CartPole-v1)
     a saved model (.zip)     a path to a training log   a subject of the entry-point group
+    a W&B run (entity/project/run)
 
 The user's folder joins the import path like under `python -m`, but only after rlcheck's own
 packages are loaded, so a folder of theirs that is called `ladders` cannot stand in for ours.
@@ -93,6 +94,10 @@ def _named_or_path(target: str) -> Any:
         )
     if path.exists():
         return _saved_file(path)
+    from rlcheck.signals.readers.wandb_runs import is_run_path
+
+    if is_run_path(target):  # ENTITY/PROJECT/RUN; the contract says what it takes to read one
+        return LogPath(target)
     raise TargetError(
         f"cannot find the target {target!r}{did_you_mean(target, subject_names())}; "
         f"expected {FORMS}"

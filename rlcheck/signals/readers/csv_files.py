@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlcheck.signals.readers.collecting import Columns, number, step_name
-from rlcheck.signals.series import RawLog
+from rlcheck.signals.series import FloatArray, RawLog
+
+Cells = Sequence[str] | FloatArray
 
 _CHUNK = 20_000
 _EXPORT = {"wall time", "step", "value"}
@@ -63,32 +67,52 @@ class _Rows:
     """Rows of a CSV file in chunks; counts those that cannot be used as they are."""
 
     def __init__(self, file: Any) -> None:
-        start = file.tell()
-        first = file.readline()
-        file.seek(start)
-        delimiter = max(",;\t", key=first.count)
-        self._reader = csv.reader(file, delimiter=delimiter)
+        self._file = file
+        first = next(file, "")
+        self._delimiter = max(",;\t", key=first.count)
+        self._first = first
         self.count = self.ragged = self.broken = 0
 
     def header(self) -> list[str]:
-        cells = next(self._lines(), [])
-        return [cell.strip().lstrip("﻿") for cell in cells]
+        """The names in the first line."""
+        cells = next(self._parsed([self._first]), [])
+        return [cell.strip().lstrip("\ufeff") for cell in cells]
 
-    def chunks(self, width: int) -> Iterator[list[Sequence[str]]]:
+    def chunks(self, width: int) -> Iterator[Sequence[Cells]]:
         """Columns of up to 20,000 rows at a time, each row padded or cut to the header's width."""
-        lines = self._lines()
-        while rows := list(itertools.islice(lines, _CHUNK)):
+        while lines := list(itertools.islice(self._file, _CHUNK)):
+            if (table := self._numbers(lines, width)) is not None:
+                self.count += len(table)
+                yield table.T
+                continue
+            rows = list(self._parsed(lines))
             self.count += len(rows)
             for at, row in enumerate(rows):
                 if len(row) != width:
                     self.ragged += 1
                     rows[at] = (row + [""] * width)[:width]
-            yield list(zip(*rows, strict=True))
+            if rows:
+                yield list(zip(*rows, strict=True))
 
-    def _lines(self) -> Iterator[list[str]]:
+    def _numbers(self, lines: list[str], width: int) -> FloatArray | None:
+        """The lines as a table, several times faster, if all cells of all lines hold plain numbers."""
+        sign = self._delimiter
+        if any(line.count(sign) != width - 1 for line in lines):
+            return None
+        text = "".join(lines).replace("\r", "").rstrip("\n").replace("\n", sign)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # it stops at what is no number
+            try:
+                values = np.fromstring(text, sep=sign)
+            except ValueError:
+                return None
+        return values.reshape(-1, width) if len(values) == len(lines) * width else None
+
+    def _parsed(self, lines: list[str]) -> Iterator[list[str]]:
+        reader = csv.reader(lines, delimiter=self._delimiter)
         while True:
             try:
-                row = next(self._reader)
+                row = next(reader)
             except StopIteration:
                 return
             except csv.Error:
@@ -133,8 +157,10 @@ def _column_name(name: str, names: list[str], monitor: bool, path: Path) -> str:
     return name
 
 
-def _numbers(cells: Sequence[str]) -> tuple[np.ndarray, np.ndarray, int]:
+def _numbers(cells: Cells) -> tuple[FloatArray, NDArray[np.bool_], int]:
     """Values, which of them were logged, and how many cells are neither number nor empty."""
+    if isinstance(cells, np.ndarray):
+        return cells, np.ones(len(cells), dtype=bool), 0
     try:
         return np.array(list(map(float, cells))), np.ones(len(cells), dtype=bool), 0
     except ValueError:
