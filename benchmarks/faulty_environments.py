@@ -348,6 +348,18 @@ class PaidForCheckpoint(GridWorld):
         return observation, reward + 0.5 * entered, *rest
 
 
+class PaidForSwinging(gymnasium.Wrapper):
+    """MountainCar close to its goal, paid for speed: swinging pays more than arriving."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        return self.env.reset(seed=seed, options={"low": 0.3, "high": 0.4})
+
+    def step(self, action: Any) -> Any:
+        observation, _, terminated, truncated, info = self.env.step(action)
+        reward = 10.0 * abs(float(observation[1])) + 1.0 * terminated
+        return observation, reward, terminated, truncated, info
+
+
 # --- vector environments --------------------------------------------------------------------------
 
 
@@ -527,6 +539,10 @@ FAULTY: dict[str, Case] = {
     "gridworld-paid-for-checkpoint": (
         functools.partial(PaidForCheckpoint, obstacles=0, solvable=True),
         ("reward-farmable", "observation-hides-state"),
+    ),
+    "mountaincar-paid-for-swinging": (
+        _wrapped(PaidForSwinging, "MountainCar-v0"),
+        ("reward-farmable",),
     ),
     "gridworld-walled-off": (
         lambda: gymnasium.make("rlcheck/GridWorld-v0"),

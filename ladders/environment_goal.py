@@ -1,8 +1,7 @@
-"""Exact checks of small environments: no loop pays more than finishing, and the goal can be reached."""
+"""No loop pays more than finishing: exact on small environments, by a small learner on others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
@@ -14,14 +13,17 @@ from ladders.environment_clock import Clock, clock
 from ladders.environment_graph import Graph, explore, may_be_finite
 from ladders.environment_interface import INTERFACE
 from ladders.environment_play import Play, key_of, random_play
+from ladders.environment_search import evolve
 from ladders.environment_subject import EnvironmentSubject
-from ladders.environment_task_faults import FARMABLE, UNREACHABLE
+from ladders.environment_task_faults import FARMABLE
+from ladders.environment_walk import Event
 from ladders.farming import Farm, Model, find_farm, model_of_graph, successes
 from rlcheck.records import Check, Context, Evidence, Outcome, Status, Trial, one_trial
 
 GAMMA = 0.99
-SEEDS = 30
 STATES = 400
+SUCCESSES = 3
+"""Episodes with a success that a search must have seen, to know what one pays."""
 VISITS = 3.0
 """Steps a state-action pair on average, for a counted model to be worth solving."""
 
@@ -38,9 +40,6 @@ def graph_of(subject: EnvironmentSubject, play: Play, seed: int, timer: Clock) -
     return subject.memory[key]
 
 
-# --- farming --------------------------------------------------------------------------------------
-
-
 def look_for_farms(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
     """A loop that an optimal agent prefers to finishing, on an exact or counted model."""
     timer = clock(context, share=2.0)
@@ -48,13 +47,40 @@ def look_for_farms(subject: EnvironmentSubject, trial: Trial, context: Context) 
     model, kind = finite_model(subject, trial.seed, context, timer)
     found: dict[str, Any] = {"gamma": gamma, "kind": kind, "left_out": list(timer.notes)}
     if model is None:
-        return {**found, "farm": None, "states": 0}
+        searched = _search(subject, trial.seed, context)
+        return {**found, "farm": None, "states": 0, **searched}
     farm: Farm | None = find_farm(model, gamma)
     return {
         **found,
         "farm": asdict(farm) if farm else None,
         "states": len(model.names),
         "goal": bool(model.success.any()),
+    }
+
+
+def _search(subject: EnvironmentSubject, seed: int, context: Context) -> dict[str, Any]:
+    """Whether policies improved on the return alone earn more than any success, and never succeed."""
+    steps = [event for event in random_play(subject, seed, context).events if event.step]
+    usual = float(np.median([float(event.reward) for event in steps])) if steps else 0.0
+
+    def succeeds(event: Event) -> bool:
+        return bool(event.terminated) and float(event.reward) > max(usual, 0.0) + 1e-9
+
+    if not any(map(succeeds, steps)):
+        return {}  # nothing to compare with; and staying alive is no success
+    timer = clock(context, share=2.0)
+    rounds = evolve(subject, seed, timer)
+    won = [e.total for episodes in rounds for e in episodes if succeeds(e.last)]
+    if len(rounds) < 2 or len(won) < SUCCESSES:
+        return {"left_out": list(timer.notes)}
+    final = rounds[-1]
+    return {
+        "kind": "search",
+        "left_out": list(timer.notes),
+        "won": max(won),
+        "final": float(np.mean([episode.total for episode in final])),
+        "steps": float(np.mean([episode.steps for episode in final])),
+        "succeeding": sum(succeeds(episode.last) for episode in final) / len(final),
     }
 
 
@@ -143,6 +169,8 @@ def judge_farms(evidence: Evidence, context: Context) -> Outcome:
             f"{farm['finishing']:.4g}; expected finishing to pay more"
         )
         return Outcome(Status.FAILED, message, evidence, {FARMABLE: 0.95}, notes)
+    if evidence["kind"] == "search":
+        return _judge_search(evidence, notes)
     if evidence["kind"] == "none":
         message = "not a small finite environment: its loops cannot be enumerated"
         return Outcome(Status.SKIPPED, message, evidence, {}, notes)
@@ -155,6 +183,22 @@ def judge_farms(evidence: Evidence, context: Context) -> Outcome:
     return Outcome(Status.PASSED, message, evidence, {}, notes)
 
 
+def _judge_search(evidence: Evidence, notes: tuple[str, ...]) -> Outcome:
+    """Failed where the learner gave up succeeding, for more than any success has paid."""
+    final, won = evidence["final"], evidence["won"]
+    if evidence["succeeding"] <= 0.05 and final > max(1.1 * won, 0.0):
+        message = (
+            f"policies that were improved on the reward alone earn {final:.4g} in "
+            f"{evidence['steps']:.0f} steps without finishing; the best episode that finished the task "
+            f"earned {won:.4g}; expected finishing to pay more"
+        )
+        return Outcome(Status.FAILED, message, evidence, {FARMABLE: 0.9}, notes)
+    message = (
+        f"a small learner finds nothing that pays more than finishing ({final:.4g}, {won:.4g})"
+    )
+    return Outcome(Status.PASSED, message, evidence, {}, notes)
+
+
 FARMS = Check(
     name="environment/no-loop-pays-more-than-finishing",
     title="No loop earns more than finishing the task.",
@@ -162,6 +206,8 @@ FARMS = Check(
         "Small finite environments are enumerated (every action in every state of one seed) or counted "
         "from random play, and solved exactly. If the optimal policy never reaches a rewarded end that "
         "could be reached, but goes round a cycle with positive reward, that reward can be farmed. "
+        "Other environments in which random play succeeds now and then: linear policies are improved on "
+        "the return, and fail if they earn more than any success did and no longer succeed. "
         "Rewards for staying alive are none: there no end is a success."
     ),
     trial=look_for_farms,
@@ -169,74 +215,4 @@ FARMS = Check(
     requires=(INTERFACE.name, "environment/rewards-finite"),
     catches=(FARMABLE,),
     references=("https://arxiv.org/abs/1606.06565",),
-)
-
-# --- the goal can be reached ----------------------------------------------------------------------
-
-
-def look_for_goals(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
-    """For each of many seeds, whether a rewarded end can be reached, by trying everything."""
-    timer = clock(context, share=2.0)
-    play = random_play(subject, trial.seed, context)
-    found: list[dict[str, Any]] = []
-    for seed, graph in _graphs(subject, play, trial.seed, timer):
-        ends = [graph.rewards[pair] for pair in graph.terminated]
-        best = max(ends, default=None)
-        found.append({"seed": seed, "states": len(graph.names), "best_end": best})
-    return {"seeds": found, "left_out": list(timer.notes)}
-
-
-def _graphs(
-    subject: EnvironmentSubject, play: Play, first: int, timer: Clock
-) -> Iterator[tuple[int, Graph]]:
-    """The complete graphs of seeds, up to the first that is no finite graph."""
-    for index in range(SEEDS):
-        graph = graph_of(subject, play, first + index, timer)
-        if graph is None or not graph.complete:
-            return
-        yield first + index, graph
-        if timer.over(index + 1, SEEDS, "seeds"):
-            return
-
-
-def judge_goals(evidence: Evidence, context: Context) -> Outcome:
-    """Failed if some seed has no way to the end that most others reach."""
-    seeds, notes = evidence["seeds"], tuple(evidence["left_out"])
-    if len(seeds) < 5:
-        message = "not a small finite environment: not every way can be tried"
-        return Outcome(Status.SKIPPED, message, evidence, {}, notes)
-    best = max((s["best_end"] for s in seeds if s["best_end"] is not None), default=None)
-    if best is None:
-        return Outcome(Status.PASSED, "no episode terminates", evidence, {}, notes)
-    reach = [s for s in seeds if s["best_end"] is not None and s["best_end"] >= best - 1e-9]
-    if len(reach) < len(seeds) / 2:  # ends differ from seed to seed: any of them is a goal
-        reach = [s for s in seeds if s["best_end"] is not None]
-    lost = [s for s in seeds if s not in reach]
-    if lost:
-        one = lost[0]
-        message = (
-            f"in {len(lost)} of {len(seeds)} episodes the goal cannot be reached: with seed "
-            f"{one['seed']} all actions were tried in all {one['states']} states that can be reached, "
-            f"and none ends the episode with reward {best:g}, as other seeds do; expected a way to the "
-            "goal in every episode"
-        )
-        return Outcome(Status.FAILED, message, evidence, {UNREACHABLE: 0.95}, notes)
-    message = f"the goal can be reached in all of {len(seeds)} episodes"
-    return Outcome(Status.PASSED, message, evidence, {}, notes)
-
-
-GOALS = Check(
-    name="environment/goal-reachable",
-    title="In every episode some sequence of actions reaches the goal.",
-    explanation=(
-        "For up to thirty seeds, everything that can be reached is enumerated by trying every action in "
-        "every state. Where most seeds allow an end with the best terminal reward and some do not, these "
-        "episodes cannot be solved: obstacles wall off the goal, for example. Only for small finite "
-        "environments whose steps draw nothing by chance."
-    ),
-    trial=look_for_goals,
-    judge=one_trial(judge_goals),
-    requires=(INTERFACE.name, "environment/rewards-finite"),
-    catches=(UNREACHABLE,),
-    references=("https://gymnasium.farama.org/environments/toy_text/frozen_lake/",),
 )

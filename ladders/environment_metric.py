@@ -11,16 +11,14 @@ from ladders.environment_clock import Clock, clock
 from ladders.environment_goal import GAMMA, finite_model, graph_of
 from ladders.environment_interface import INTERFACE
 from ladders.environment_play import key_of, random_play
-from ladders.environment_policies import linear_policy, weight_shape
+from ladders.environment_search import Episode, evolve, play
 from ladders.environment_subject import EnvironmentSubject
 from ladders.environment_task_faults import AGAINST_METRIC
-from ladders.environment_walk import Event, walk
+from ladders.environment_walk import Event
 from ladders.farming import policies
 from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
 
 EPISODES = 12
-LONGEST = 400
-POPULATION, ELITE, ROUNDS = 24, 6, 6
 CLEAR = 3.0
 """Standard errors by which returns and measures must differ."""
 
@@ -32,11 +30,13 @@ def compare(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evid
     """Return and measure of random play, and of policies that were improved on the return alone."""
     timer = clock(context, share=4.0)
     metric = subject.settings["metric"]
-    scores = [_score("random play", subject, None, metric, trial.seed, timer)]
-    known = _solved(subject, trial.seed, context, timer)
-    if known:
-        scores += [_score(n, subject, p, metric, trial.seed, timer) for n, p in known.items()]
-    else:
+    known: dict[str, Any] = {"random play": None}
+    known |= _solved(subject, trial.seed, context, timer)
+    scores = [
+        _scored(name, play(subject, policy, trial.seed, EPISODES, timer), metric)
+        for name, policy in known.items()
+    ]
+    if len(known) == 1:
         scores += _evolved(subject, metric, trial.seed, timer)
     missing = all(score["missing"] for score in scores)
     return {"scores": scores, "missing": missing, "left_out": list(timer.notes)}
@@ -61,68 +61,21 @@ def _solved(
 
 
 def _evolved(subject: EnvironmentSubject, metric: Metric, seed: int, timer: Clock) -> list[Score]:
-    """Linear policies, improved on the return by the cross-entropy method; each round's mean."""
-    with subject.fresh() as env:
-        observations, actions = env.observation_space, env.action_space
-    shape = weight_shape(observations, actions)
-    if shape is None or shape[0] * shape[1] > 4096:
-        return []
-    rng = np.random.default_rng(seed)
-    mean, spread = np.zeros(shape), np.ones(shape)
-    found: list[Score] = []
-    for index in range(ROUNDS):
-        drawn = mean + spread * rng.standard_normal((POPULATION, *shape))
-        scored = []
-        for weights in drawn:
-            policy = linear_policy(observations, actions, weights)
-            scored.append(_score("", subject, policy, metric, seed + index, timer, episodes=1))
-            if timer.over(len(scored), POPULATION * ROUNDS, "policies"):
-                break
-        returns = np.array([score["returns"][0] for score in scored])
-        elite = drawn[np.argsort(-returns)[:ELITE]]
-        mean, spread = elite.mean(axis=0), elite.std(axis=0) + 0.05
-        found.append(
-            {
-                "policy": f"round {index + 1} of optimisation",
-                "returns": [s["returns"][0] for s in scored],
-                "measures": [s["measures"][0] for s in scored],
-                "missing": all(s["missing"] for s in scored),
-            }
-        )
-        if timer.left_out:
-            break
-    return found
+    """What each round of a search for return earned and measured."""
+    return [
+        _scored(f"round {index + 1} of optimisation", episodes, metric)
+        for index, episodes in enumerate(evolve(subject, seed, timer))
+    ]
 
 
-def _score(
-    name: str,
-    subject: EnvironmentSubject,
-    policy: Any,
-    metric: Metric,
-    seed: int,
-    timer: Clock,
-    episodes: int = EPISODES,
-) -> Score:
+def _scored(name: str, episodes: list[Episode], metric: Metric) -> Score:
     """Returns and measures of a few episodes."""
-    returns, measures, missing = [], [], True
-    with subject.fresh() as env:
-        last: Event | None = None
-        total = 0.0
-        steps = episodes * LONGEST
-        for event in walk(
-            env, seed, episodes=episodes, steps=steps, longest=LONGEST, policy=policy, clock=timer
-        ):
-            if event.step == 0 and last is not None:
-                returns.append(total)
-                measures.append(_measured(metric, last))
-                total = 0.0
-            total += float(event.reward) if event.step else 0.0
-            missing = missing and not _has(metric, event)
-            last = event
-        if last is not None:
-            returns.append(total)
-            measures.append(_measured(metric, last))
-    return {"policy": name, "returns": returns, "measures": measures, "missing": missing}
+    return {
+        "policy": name,
+        "returns": [episode.total for episode in episodes],
+        "measures": [_measured(metric, episode.last) for episode in episodes],
+        "missing": not any(_has(metric, episode.last) for episode in episodes),
+    }
 
 
 def _has(metric: Metric, event: Event) -> bool:

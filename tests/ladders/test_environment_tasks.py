@@ -139,6 +139,14 @@ class TestGoals:
         outcome = run_all("rlcheck/GridWorldSolvable-v0", only=GOAL)["goal-reachable"]
         assert outcome.status is Status.PASSED
 
+    def test_a_goal_that_no_episode_reaches(self):
+        def make():
+            return gymnasium.make("FrozenLake-v1", desc=["SFFH", "FFHH", "FHHG"], is_slippery=False)
+
+        outcomes = run_all(make, only=GOAL)
+        assert first_named(outcomes) == "environment/goal-unreachable"
+        assert outcomes["goal-reachable"].message.startswith("every policy earns the same")
+
     def test_cards_that_the_seed_has_dealt_are_no_wall(self):
         outcome = run_all("Blackjack-v1", only=GOAL)["goal-reachable"]
         assert outcome.status is Status.SKIPPED
