@@ -151,6 +151,11 @@ def _each(case: Case) -> list[Array]:
     return [np.flatnonzero(case["group_ids"] == g) for g in np.unique(case["group_ids"])]
 
 
+def _differing(case: Case) -> list[Array]:
+    """Groups in which not all rewards are equal."""
+    return [members for members in _each(case) if np.ptp(case["rewards"][members]) > 0.0]
+
+
 def zero_sum(run: Run, case: Case) -> Mismatch | None:
     """Better for one is worse for the others."""
     got, shares = run(case), np.zeros(len(case["rewards"]))
@@ -164,17 +169,19 @@ def zero_sum(run: Run, case: Case) -> Mismatch | None:
 def shifted(run: Run, case: Case) -> Mismatch | None:
     """Only differences within a group count."""
     rewards = case["rewards"].copy()
-    members = _each(case)[0]
-    if len(members) == 1:
+    differing = _differing(case)
+    if not differing:
         return None
-    rewards[members] += 3.0
+    rewards[differing[0]] += 3.0
     message = "the same number added to all rewards of one group changed the advantages"
     return run.compare({**case, "rewards": rewards}, run(case), message)
 
 
 def stretched(run: Run, case: Case) -> Mismatch | None:
     """Units of the reward cancel, or stay."""
-    many = np.isin(case["group_ids"], [case["group_ids"][m[0]] for m in _each(case) if len(m) > 1])
+    many = np.zeros(len(case["rewards"]), bool)
+    for members in _differing(case):
+        many[members] = True
     factor = 1.0 if "scaled" in run.fitted.domain else 2.5
     message = f"rewards 2.5 times as large should give {factor:g} times the advantages"
     larger = {**case, "rewards": 2.5 * case["rewards"]}

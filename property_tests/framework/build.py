@@ -98,7 +98,10 @@ def _bind(raw: Any, contract: FunctionContract, options: Options) -> Bound:
     function = fitted.function
     assert function is not None  # fit binds a function
     plan = function.plan
-    shown = {"arrays": str(plan.kind), "layout": str(plan.layout), **fitted.conventions}
+    names = function.signature.names
+    open_points = [c.name for c in contract.conventions if c.only(names)]
+    spoken = {name: fitted.conventions[name] for name in open_points}
+    shown = {"arrays": str(plan.kind), "layout": str(plan.layout), **spoken}
     domain = {"can": sorted(fitted.domain.can), "fixed": [list(f) for f in fitted.domain.fixed]}
     notes = list(contract.notes(function.signature.names))
     if fitted.precision != "float64":
