@@ -268,7 +268,7 @@ SPEC = FunctionContract(
 def _noted(contract: Contract) -> Contract:
     def bind(raw: Any, options: Options) -> Bound:
         bound = contract.bind(raw, options)
-        counted = bound.dialect["padding"] == "right"
+        counted = bound.dialect.get("padding") == "right"
         return replace(bound, notes=(*bound.notes, *[RIGHT_ONLY_NOTE] * counted))
 
     return replace(contract, bind=bind)
