@@ -11,6 +11,7 @@ arXiv:1712.00378.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -338,7 +339,11 @@ SPEC = FunctionContract(
     faults=(*masked_steps.masked_faults(FAULTS, compressed), *MASK_FAULTS),
     conventions=(
         Convention("first", ("advantages", "returns"), "what is returned first or alone"),
-        rollouts.VALUES_LENGTH,
+        # With one value more than steps it would be open which of them the mask belongs to.
+        replace(
+            rollouts.VALUES_LENGTH,
+            only=lambda names: not {"next_values", "last_value", "mask"} & names,
+        ),
         masked_steps.STEPS,
     ),
     read=read,
