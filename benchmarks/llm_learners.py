@@ -11,7 +11,12 @@ from torch import Tensor
 
 from ladders.llm.preferences import PreferencePairs, balanced_preferences, sample_preferences
 from ladders.llm.rungs import TreeProblem
-from ladders.llm.token_tree import response_numbers, response_probabilities
+from ladders.llm.token_tree import (
+    all_responses,
+    optimum,
+    response_numbers,
+    response_probabilities,
+)
 from reference_agents.llm.dpo import DPO, DPOConfig
 from reference_agents.llm.grpo import GRPO, GRPOConfig
 from reference_agents.llm.pairs import Pairs
@@ -78,11 +83,16 @@ def prompts_of(problem: TreeProblem) -> Tensor:
 
 
 def make_sft(problem: TreeProblem, seed: int) -> TabularLearner:
-    """Imitates the preferred responses."""
-    pairs = torch_pairs(sample_preferences(problem.tree, count=4096, seed=seed))
+    """Imitates responses drawn from the optimum."""
+    tree, rng = problem.tree, np.random.default_rng(seed)
+    numbers = np.stack([rng.choice(len(p), size=10_000, p=p) for p in optimum(tree, problem.beta)])
+    tokens = torch.as_tensor(all_responses(tree.vocabulary, tree.length)[numbers.reshape(-1)])
+    prompts = prompts_of(problem).repeat_interleave(numbers.shape[1], dim=0)
+    examples = Responses(prompts, tokens, torch.ones_like(tokens).bool())
     policy = reference_policy(problem)
-    config = SFTConfig(batch_size=256, lr=0.05)
-    return TabularLearner(policy, SFT(policy, pairs.chosen, config, seed=seed), problem.tree.length)
+    trainer = SFT(policy, examples, SFTConfig(batch_size=1024, lr=0.05), seed=seed)
+    trainer.samples = len(tokens)
+    return TabularLearner(policy, trainer, tree.length)
 
 
 def make_dpo(problem: TreeProblem, seed: int, *, count: int | None = 20_000) -> TabularLearner:
