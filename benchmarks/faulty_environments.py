@@ -348,16 +348,19 @@ class PaidForCheckpoint(GridWorld):
         return observation, reward + 0.5 * entered, *rest
 
 
-class PaidForSwinging(gymnasium.Wrapper):
-    """MountainCar close to its goal, paid for speed: swinging pays more than arriving."""
+class PaidForResting(gymnasium.Wrapper):
+    """MountainCar close to its goal, paid for every step at the bottom of the valley."""
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-        return self.env.reset(seed=seed, options={"low": 0.3, "high": 0.4})
+        _, info = self.env.reset(seed=seed)
+        inner: Any = self.env.unwrapped
+        inner.state = inner.np_random.uniform([0.3, -0.04], [0.45, 0.04])
+        return np.array(inner.state, dtype=np.float32), info
 
     def step(self, action: Any) -> Any:
         observation, _, terminated, truncated, info = self.env.step(action)
-        reward = 10.0 * abs(float(observation[1])) + 1.0 * terminated
-        return observation, reward, terminated, truncated, info
+        resting = abs(float(observation[0]) + 0.5) < 0.2
+        return observation, 1.0 * resting + 10.0 * terminated, terminated, truncated, info
 
 
 # --- vector environments --------------------------------------------------------------------------
@@ -540,8 +543,8 @@ FAULTY: dict[str, Case] = {
         functools.partial(PaidForCheckpoint, obstacles=0, solvable=True),
         ("reward-farmable", "observation-hides-state"),
     ),
-    "mountaincar-paid-for-swinging": (
-        _wrapped(PaidForSwinging, "MountainCar-v0"),
+    "mountaincar-paid-for-resting": (
+        _wrapped(PaidForResting, "MountainCar-v0"),
         ("reward-farmable",),
     ),
     "gridworld-walled-off": (
