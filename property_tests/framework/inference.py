@@ -9,6 +9,7 @@ What is found is pinned, and `fit` decides the rest.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,7 +38,32 @@ def fitted(raw: Any, contract: FunctionContract, options: Options) -> Fitted:
     """
     if not contract.lazily:
         return fit(raw, contract, options)
-    return fit(raw, contract, replace(options, dialect=_found(raw, contract, options)))
+    own = replace(options, constants={**_own_words(raw, contract, options), **options.constants})
+    return fit(raw, contract, replace(own, dialect=_found(raw, contract, own)))
+
+
+def _own_words(raw: Any, contract: FunctionContract, options: Options) -> dict[str, Any]:
+    """Parameters that mean a convention, under names for its options that are the function's own.
+
+    They are left at their defaults, and what that default does is found out.
+    """
+    signature = bind_signature(
+        raw,
+        contract.parameters,
+        contract=contract.name,
+        bind=options.bind,
+        constants=dict(options.constants),
+    )
+    target = raw.forward if hasattr(raw, "named_parameters") else raw
+    defaults = {p.name: p.default for p in inspect.signature(target).parameters.values()}
+    spoken = {c.name: c.options for c in contract.conventions}
+    return {
+        own: defaults[own]
+        for own, word in signature.arguments.items()
+        if word.name in spoken
+        and defaults[own] is not inspect.Parameter.empty
+        and defaults[own] not in spoken[word.name]
+    }
 
 
 def _found(raw: Any, contract: FunctionContract, options: Options) -> Mapping[str, Any]:

@@ -304,3 +304,16 @@ def test_the_chapter_s_loss_gets_a_note_on_k1():
     assert bound.dialect["ratio"] == "sequence-product"
     assert bound.dialect["kl"] == "k1"
     assert any("k1" in note for note in bound.notes)
+
+
+def own_words(log_probs, old_log_probs, advantages, mask, clip_epsilon, aggregation="token_mean"):
+    if aggregation not in ("token_mean", "sequence_mean"):
+        raise ValueError(aggregation)
+    ratio, a = np.exp(log_probs - old_log_probs), advantages[:, None]
+    near = np.clip(ratio, 1 - clip_epsilon, 1 + clip_epsilon)
+    return -(np.minimum(ratio * a, near * a) * mask).sum() / mask.sum()
+
+
+def test_a_convention_under_names_of_its_own_is_found_out():
+    failed, _ = verdict("grpo-loss", own_words, wrt="log_probs", examples=15)
+    assert failed == ()
