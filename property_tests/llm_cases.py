@@ -422,7 +422,7 @@ def nan_where_empty(fitted: Fitted) -> bool:
     """Whether a sequence, or a batch, without a token that counts gives NaN."""
     run = Run(fitted)
     for case in pool(fitted.contract.cases, fitted.domain, 0, 30)[-3:]:
-        nothing = case | {"mask": np.zeros_like(case["mask"])}
+        nothing = {**case, "mask": np.zeros_like(case["mask"])}
         for each in (emptied(case), nothing) if "batch" in fitted.domain else (nothing,):
             try:
                 if np.isnan(run(each)).any():

@@ -95,7 +95,9 @@ def some_masked(cases: Strategy, of: str) -> Strategy:
         if "mask" not in domain:
             return unmasked(cases, of)(domain)
         pattern = st.tuples(*[st.sampled_from((True, True, False))] * 18)
-        return st.tuples(cases(domain), pattern).map(lambda drawn: _with_pattern(*drawn, of))
+        return st.tuples(cases(domain), pattern).map(
+            lambda drawn: _with_pattern(drawn[0], drawn[1], of)
+        )
 
     return strategy
 
