@@ -32,6 +32,7 @@ from ladders.grading import (
     signature,
     wrong_answers,
 )
+from ladders.no_learning import learns_nothing
 from ladders.soft import indifferent_to_discount, indifferent_under_entropy
 from ladders.training import exam_gamma, knows_gamma
 from rlcheck.records import Budget, Context, Evidence, More, Outcome, Status, Trial
@@ -41,7 +42,6 @@ Trials = Sequence[tuple[Trial, Evidence]]
 FIRST_STEPS = 8_192
 FEWEST_STEPS = 2_048
 SPEED_STEPS = 512
-DOES_NOT_LEARN_STEPS = 50_000
 MOST_SEEDS = 6
 SETTLED = 0.05
 LEVELS = {Budget.QUICK: 4, Budget.STANDARD: 4, Budget.THOROUGH: 6}
@@ -69,7 +69,7 @@ def judge_exam(trials: Trials, context: Context) -> Outcome | More:
         return _more_seeds(steps, trials, context)
     if _may_go_on(trials, len(levels), context):
         return _level(2 * steps, len(levels), context)
-    return _settled(exam, levels, context) or _undecided(exam, levels)
+    return _settled(exam, trials[1:], levels, context) or _undecided(exam, levels)
 
 
 # --- planning -------------------------------------------------------------------------------------
@@ -242,7 +242,9 @@ def _unexplained(exam: Exam, sheets: list[Sheet], stable: np.ndarray) -> bool:
     return len(guilty) >= 2
 
 
-def _settled(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Outcome | None:
+def _settled(
+    exam: Exam, trials: Trials, levels: dict[int, list[Sheet]], context: Context
+) -> Outcome | None:
     """The verdict after the last level: mostly right, never better than chance, or neither."""
     steps = sorted(levels)[-2:]
     sheets = [sheet for level in steps for sheet in levels[level]]
@@ -259,18 +261,10 @@ def _settled(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Ou
     persistent = _persistent(exam, levels, graded)
     if persistent is not None:
         return persistent
-    if steps[-1] < DOES_NOT_LEARN_STEPS or _still_waiting(context, steps[-1]):
+    if _still_waiting(context, steps[-1]) or graded.ranked_faults()[0][1] > 0.5:
         return None
-    easy = (depths(exam) <= 1) & (np.abs(exam.beliefs[0].gaps[exam.decisions]) >= 0.9)
-    share = 1.0 - wrong[:, easy].mean()
-    if share >= 0.7 or graded.ranked_faults()[0][1] > 0.5:
-        return None
-    message = (
-        f"after {steps[-1]:,} steps only {share:.0%} of the answers to the easiest questions are "
-        "right, and guessing gets 50%: the agent does not learn"
-    )
-    suspects = {"does-not-learn": 0.4, "no-policy-gradient": 0.2, "batch-misaligned": 0.2}
-    return Outcome(Status.FAILED, message, {"steps": steps[-1], "share": share}, suspects)
+    recent = [evidence for trial, evidence in trials if trial.steps in steps]
+    return learns_nothing(exam, sheets, recent)
 
 
 def _persistent(exam: Exam, levels: dict[int, list[Sheet]], graded: Grade) -> Outcome | None:

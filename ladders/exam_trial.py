@@ -28,7 +28,8 @@ def take_exam(subject: AgentSubject, trial: Trial, context: Context) -> Evidence
     trained = train(subject, context, seed=trial.seed, steps=trial.steps, watch=watch)
     seconds = _cpu_seconds() - began
     answers = read_answers(exam, trained.agent, trained.recording, trained.continuous)
-    return {"seconds": seconds, **answers}
+    untrained = {"still": list(trained.still), "tensors": trained.tensors}
+    return {"seconds": seconds, **answers, **untrained}
 
 
 def _cpu_seconds() -> float:

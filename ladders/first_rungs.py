@@ -197,7 +197,9 @@ def _judge_fitted(evidence: Evidence, continuous: bool) -> Outcome:
         return Outcome(Status.PASSED, f"{path}; the target is {REWARD:g}", evidence)
     if abs(last - first) < 1e-6:
         message = f"{path}; expected it to move to the target {REWARD:g}: nothing trains the critic"
-        return Outcome(Status.FAILED, message, evidence, {"critic-not-trained": 0.9})
+        nothing = evidence["tensors"] and len(evidence["unmoved"]) == evidence["tensors"]
+        suspects = {"does-not-learn": 0.9} if nothing else {"critic-not-trained": 0.9}
+        return Outcome(Status.FAILED, message, evidence, suspects)
     if last > 1.2 * REWARD / (1.0 - FIT_GAMMA):
         message = f"{path}; the target is {REWARD:g}: the critic diverges"
         return Outcome(Status.FAILED, message, evidence, {"critic-not-trained": 0.4})

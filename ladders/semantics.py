@@ -264,6 +264,16 @@ def _mean_reward(mdp: MDP, policy: np.ndarray) -> float:
     return float(mdp.start @ total) / float(mdp.start @ length)
 
 
+def critic_not_trained(mdp: MDP, gamma: float) -> Iterator[Belief]:
+    """A critic that stays near zero: its bootstrap is missing, and GAE discounts by gamma * lam."""
+    ends = (mdp.terminated | mdp.truncated)[:, :, None]
+    zero = np.zeros(mdp.n_states)
+    for lam in (0.9, 0.95, 0.98, 1.0):
+        flow = gamma * lam * mdp.transitions * ~ends
+        belief = _optimal("critic-not-trained", f"lam={lam:g}", mdp.rewards, flow)
+        yield Belief(belief.fault, belief.variant, belief.q_values, zero, belief.gaps)
+
+
 # --- control --------------------------------------------------------------------------------------
 
 
@@ -373,6 +383,7 @@ FAULTY: tuple[Callable[[MDP, float], Iterator[Belief]], ...] = (
     reward_late,
     reward_early,
     reward_mean_subtracted,
+    critic_not_trained,
     max_replaced_by_mean,
     advantage_sign_flipped,
     action_permuted,

@@ -40,12 +40,17 @@ EXAM, ONE_STEP = "ladders:Exam-v0", "ladders:OneStep-v0"
 
 @dataclass(frozen=True)
 class Trained:
-    """An agent after one `learn`, and what its environments recorded."""
+    """An agent after one `learn`, and what its environments recorded.
+
+    `still` are the names of those of its `tensors` tensors that the training left as they were.
+    """
 
     agent: AgentHandle
     recording: Recording
     mdp: MDP
     continuous: bool
+    still: tuple[str, ...] = ()
+    tensors: int = 0
 
 
 SMALL_ROLLOUT = {"n_steps": 64, "num_steps": 64, "batch_size": 32, "learning_starts": 32}
@@ -110,9 +115,17 @@ def train(
         options=options,
         n_envs=n_envs,
     )
+    before = _tensors(agent)
     if steps:
         agent.learn(steps)
-    return Trained(agent, recording, mdp, continuous)
+    after = _tensors(agent)
+    still = tuple(name for name in before if np.array_equal(before[name], after.get(name)))
+    return Trained(agent, recording, mdp, continuous, still, len(before))
+
+
+def _tensors(agent: AgentHandle) -> dict[str, np.ndarray]:
+    with preserved_rng():
+        return dict(agent.parameters()) if agent.parameters is not None else {}
 
 
 def outputs(trained: Trained) -> dict[str, np.ndarray]:

@@ -30,6 +30,7 @@ from rlcheck.functions.arrays import Kind, describe, to_kind, to_numpy
 from rlcheck.functions.binding import Parameter, Signature, bind_signature, name_of
 from rlcheck.functions.calling import Malformed
 from rlcheck.functions.hints import installed, likely_kinds
+from rlcheck.functions.streams import jax_keys, torch_generator
 
 TESTS = 1000
 """Rows of action values that a run may test at most, over all cases and properties."""
@@ -135,25 +136,12 @@ def predict(model: Model, facts: Case) -> Observation:
 # -- how a rule is called -----------------------------------------------------------------------
 
 
-def _jax_keys(seed: int) -> Iterator[Any]:
-    import jax
-
-    key = jax.random.PRNGKey(seed)
-    return (jax.random.fold_in(key, i) for i in itertools.count())
-
-
-def _torch_generator(seed: int) -> Any:
-    import torch
-
-    return torch.Generator().manual_seed(seed)
-
-
 STREAMS: tuple[Callable[[int], Iterator[Any]], ...] = (
     lambda seed: itertools.repeat(np.random.default_rng(seed)),
     lambda seed: itertools.repeat(np.random.RandomState(seed)),
     lambda seed: itertools.repeat(random.Random(seed)),
-    lambda seed: itertools.repeat(_torch_generator(seed)),
-    _jax_keys,
+    lambda seed: itertools.repeat(torch_generator(seed)),
+    jax_keys,
 )
 """Sources of randomness by seed, each giving what is passed to one call after another."""
 

@@ -87,9 +87,8 @@ class DrivenPrioritised:
     def update(self, indices: list[Any], priorities: Array) -> None:
         """Set the priorities of rows, by the indices that came with them."""
         if hasattr(indices[0], "detach"):
-            import torch
-
-            given = (torch.stack(indices).reshape(-1), torch.as_tensor(priorities).float())
+            ones = indices[0]
+            given = (ones.new_tensor(list(map(int, indices))), ones.float().new_tensor(priorities))
         else:
             given = (np.array(indices).reshape(-1), np.array(priorities))
         try:

@@ -22,6 +22,10 @@ SAME_SHEET = {
     "discount-hard-coded": {"discount-ignored"},
     "discount-ignored": {"discount-hard-coded"},
     "reward-mean-subtracted": {"terminal-bootstrap"},
+    # Their values differ.
+    "critic-not-trained": {"truncation-as-terminal"},
+    "observation-ignored": {"observation-stale"},
+    "observation-stale": {"observation-ignored"},
 }
 
 

@@ -1,0 +1,100 @@
+"""The verdict on an agent that learns nothing: guessing after many steps, and getting no better.
+
+A correct learner that is slow does get better: late in its training it takes the right action more
+often than early on. So an agent is only said not to learn if what it executed shows no such rise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ladders.exam import Exam
+from ladders.grading import Sheet, depths, wrong_answers
+from rlcheck.records import Evidence, Outcome, Status
+
+ENOUGH_STEPS = 30_000
+GUESSING = 0.7
+"""Share of the easiest questions below which an agent knows next to nothing; a coin gets half."""
+IMPROVES = 3.0
+"""Standard errors by which late actions must be better than early ones to count as learning."""
+
+ACTOR = ("actor", "policy", "pi", "action_net")
+CRITIC = ("critic", "value", "vf", "qf", "q_net", "baseline")
+
+
+def learns_nothing(
+    exam: Exam, sheets: Sequence[Sheet], evidence: Sequence[Evidence]
+) -> Outcome | None:
+    """Failed if the answers of these runs are guesses and the executed actions did not improve.
+
+    Args:
+        exam: the questions.
+        sheets: of the last two levels.
+        evidence: of the same trials.
+    """
+    steps = max(sheet.steps for sheet in sheets)
+    easy = easiest(exam)
+    share = 1.0 - wrong_answers(exam, sheets)[:, easy].mean()
+    if steps < ENOUGH_STEPS or share >= GUESSING:
+        return None
+    early, late, rise = improvement(exam, easy, evidence)
+    if rise >= IMPROVES:
+        return None
+    message = (
+        f"after {steps:,} steps only {share:.0%} of the answers to the easiest questions are right, "
+        f"where guessing gets 50%, and of the actions taken there {early:.0%} were right at first and "
+        f"{late:.0%} at the end: the agent does not learn"
+    )
+    still = sorted(set.intersection(*(set(one.get("still", ())) for one in evidence)))
+    tensors = max(int(one.get("tensors", 0)) for one in evidence)
+    if still:
+        message += f"\n{len(still)} of {tensors} tensors never changed: {', '.join(still[:4])}"
+    found = {"steps": steps, "share": share, "still": still}
+    return Outcome(Status.FAILED, message, found, suspects_of(still, tensors))
+
+
+def easiest(exam: Exam) -> np.ndarray:
+    """[D] bool, the questions that one step answers, with a large gap."""
+    return (depths(exam) <= 1) & (np.abs(exam.beliefs[0].gaps[exam.decisions]) >= 0.9)
+
+
+def improvement(
+    exam: Exam, easy: np.ndarray, evidence: Sequence[Evidence]
+) -> tuple[float, float, float]:
+    """Share of right actions in the first four fifths and in the last one, and the rise in errors."""
+    states = exam.decisions[easy]
+    right = (exam.beliefs[0].gaps[states] > 0).astype(int)
+    late = np.sum([np.array(one["late"], dtype=float)[states] for one in evidence], axis=0)
+    whole = np.sum([np.array(one["counts"], dtype=float)[states] for one in evidence], axis=0)
+    shares, sizes = [], []
+    for counts in (whole - late, late):
+        sizes.append(max(counts.sum(), 1.0))
+        shares.append(counts[np.arange(len(states)), right].sum() / sizes[-1])
+    pooled = np.average(shares, weights=sizes)
+    error = np.sqrt(max(pooled * (1 - pooled), 1e-9) * (1 / sizes[0] + 1 / sizes[1]))
+    return float(shares[0]), float(shares[1]), float((shares[1] - shares[0]) / error)
+
+
+def suspects_of(still: Sequence[str], tensors: int) -> Mapping[str, float]:
+    """What the tensors that never changed point at."""
+    named = {side: [n for n in still if _is_part(n, words)] for side, words in _SIDES.items()}
+    if still and len(still) == tensors:
+        return {"does-not-learn": 0.9}
+    if named["actor"] and not named["critic"]:
+        return {"no-policy-gradient": 0.8, "does-not-learn": 0.1}
+    if named["critic"] and not named["actor"]:
+        return {"critic-not-trained": 0.6, "does-not-learn": 0.2}
+    if not tensors:
+        return {"does-not-learn": 0.5, "no-policy-gradient": 0.2, "batch-misaligned": 0.2}
+    # Everything moves, so gradients arrive; what they are computed from does not fit together.
+    return {"batch-misaligned": 0.5, "env-axis-mixed": 0.15, "does-not-learn": 0.2}
+
+
+_SIDES = {"actor": ACTOR, "critic": CRITIC}
+
+
+def _is_part(name: str, words: Sequence[str]) -> bool:
+    parts = name.lower().replace("_net", "").split(".")
+    return any(word.replace("_net", "") in part for part in parts for word in words)
