@@ -98,8 +98,8 @@ def _bind(raw: Any, contract: FunctionContract, options: Options) -> Bound:
     function = fitted.function
     assert function is not None  # fit binds a function
     plan = function.plan
-    names = function.signature.names
-    open_points = [c.name for c in contract.conventions if c.only(names)]
+    taken = function.signature.names
+    open_points = [c.name for c in contract.conventions if c.only(taken)]
     spoken = {name: fitted.conventions[name] for name in open_points}
     shown = {"arrays": str(plan.kind), "layout": str(plan.layout), **spoken}
     domain = {"can": sorted(fitted.domain.can), "fixed": [list(f) for f in fitted.domain.fixed]}

@@ -164,9 +164,9 @@ def _remembered(raw: Any) -> Any:
                 known[key] = raw(*args, **kwargs), None
             except Exception as error:
                 known[key] = None, error
-        returned, error = known[key]
-        if error is not None:
-            raise error
+        returned, problem = known[key]
+        if problem is not None:
+            raise problem
         return returned
 
     return call
