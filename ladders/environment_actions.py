@@ -14,6 +14,7 @@ from ladders.environment_policies import plain_actions
 from ladders.environment_subject import EnvironmentSubject
 from ladders.environment_task_faults import ACTION_CHANGED, ACTION_IGNORED
 from ladders.environment_walk import copied, equal, show
+from ladders.large_actions import relaxation_note
 from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
 
 STEPS = 300
@@ -166,7 +167,7 @@ def fork(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidenc
     """Which actions ever lead elsewhere than the first one, from the same seed and past."""
     timer = clock(context)
     with subject.fresh() as env:
-        actions = plain_actions(env.action_space, most=8)
+        space, actions = env.action_space, plain_actions(env.action_space, most=8)
         alike = {(i, j) for j in range(len(actions)) for i in range(j)}
         rng = np.random.default_rng(trial.seed)
         forks = 0
@@ -188,6 +189,7 @@ def fork(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidenc
         "alike": sorted(alike),
         "forks": forks,
         "saturated": half,
+        "too_many": relaxation_note(space),
         "left_out": list(timer.notes),
     }
 
@@ -231,6 +233,7 @@ def _half_as_good(subject: EnvironmentSubject, seed: int, actions: list[Any]) ->
 def judge_effects(evidence: Evidence, context: Context) -> Outcome:
     """Some action does something; equal ones and silent clips are remarked on."""
     notes, names = tuple(evidence["left_out"]), evidence["actions"]
+    notes += (evidence["too_many"],) if evidence["too_many"] else ()
     forks = evidence["forks"]
     if not forks:
         return Outcome(Status.PASSED, "only one action to try", evidence, {}, notes)
@@ -263,7 +266,8 @@ EFFECTS = Check(
     explanation=(
         "From the same seed and the same random past, six steps of each action are compared. If none of "
         "them ever makes a difference, the environment ignores its actions. Two that never differ, and "
-        "a largest action that does what half of it does (a silent clip), are remarked on."
+        "a largest action that does what half of it does (a silent clip), are remarked on, and so is a "
+        "choice among so many actions that a relaxation of it will not fit in memory."
     ),
     trial=fork,
     judge=one_trial(judge_effects),
