@@ -21,7 +21,7 @@ def by_torch(call: Callable[..., Any], *given: Any) -> Any:
         leaves = [value.detach().clone().requires_grad_() for value in given]
         passed = [leaf.clone() for leaf in leaves]  # a leaf could not be changed in place
         loss = first(call(*passed))
-        found = [None] * len(leaves)
+        found: Any = [None] * len(leaves)
         if getattr(loss, "requires_grad", False):
             found = torch.autograd.grad(loss.sum(), leaves, allow_unused=True)
     for value, after in zip(given, passed, strict=True):
