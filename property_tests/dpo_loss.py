@@ -357,7 +357,9 @@ SPEC = FunctionContract(
             "beta", meaning="weight of the log-ratios", aliases=("tau", "kl_coef"), hyper=True
         ),
         Parameter(
-            "label_smoothing", meaning="share of flipped labels", aliases=("smoothing", "eps")
+            "label_smoothing",
+            meaning="share of flipped labels",
+            aliases=("smoothing", "label_smooth"),
         ),
         losses.convention_parameter("loss", "loss_type", "variant", "loss_name", "kind"),
         pair_losses.REDUCTION_PARAMETER,

@@ -70,7 +70,7 @@ def read(outputs: Outputs, facts: Facts) -> Outputs:
 
 def spellings(owners: tuple[str, ...], sides: tuple[str, ...]) -> tuple[str, ...]:
     """`<owner>_<side>_logps`, `<owner>_logps_<side>` and the like."""
-    names = [f"{owner}{side}{end}" for end in (*ENDINGS, "") for owner in owners for side in sides]
+    names = [f"{owner}{side}{end}" for side in sides for end in (*ENDINGS, "") for owner in owners]
     names += [f"{owner}{end[1:]}_{side}" for end in ENDINGS for owner in owners for side in sides]
     return tuple(dict.fromkeys(name for name in names if name not in sides or len(name) > 2))
 
