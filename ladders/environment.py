@@ -5,6 +5,7 @@ from __future__ import annotations
 from ladders import (
     environment_actions,
     environment_aliasing,
+    environment_autoreset,
     environment_checks,
     environment_conforms,
     environment_cost,
@@ -58,7 +59,7 @@ CONTRACT = Contract(
         environment_shaping.SHAPING,
         environment_scale.SCALE,
         environment_vector.SLOTS,
-        environment_vector.AUTORESET,
+        environment_autoreset.AUTORESET,
     ),
     faults=(*environment_faults.FAULTS, *environment_task_faults.FAULTS),
     bind=bind_environment,

@@ -5,74 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import numpy as np
-
 from ladders.environment_clock import clock
+from ladders.environment_episodes import LONGEST, Ends, scripted_play
 from ladders.environment_faults import DOES_NOT_CONFORM, FAILURE_TRUNCATED, TIME_LIMIT
 from ladders.environment_interface import INTERFACE
-from ladders.environment_play import flat, key_of
-from ladders.environment_policies import constant_policies, linear_policy, weight_shape
 from ladders.environment_subject import EnvironmentSubject
-from ladders.environment_walk import Event, show, walk
+from ladders.environment_walk import walk
 from rlcheck.records import Check, Context, Evidence, Outcome, Status, Trial, one_trial
 
 EPISODES = 20
-LINEAR = 20
 STEPS = 3000
 MOST_STEPS = 20_000
-SCRIPTED_STEPS = 6_000
-CLIMBS, ELITE, ENOUGH = 30, 5, 6
-BIAS = 0.05
-"""Scale of the constant term: with a large one a linear policy is one action for ever."""
-LONGEST = 1200
-"""Episodes of scripted policies are left after so many steps, or just beyond the longest known limit."""
-
-
-class _Ends:
-    """Collects ends, and what observations at the last step but one and before look like."""
-
-    def __init__(self, space: Any) -> None:
-        self.space = space
-        self.ends: list[dict[str, Any]] = []
-        self.finals: set[tuple[int, Any]] = set()
-        self.earlier: list[Event] = []
-        self.last: list[Event] = []
-        self.wrong = ""
-        self.numpy_bools = False
-
-    def watch(self, events: Any, policy: str) -> int:
-        """Note every end of a walk; the number of events."""
-        episode: list[Event] = []
-        count = 0
-        for event in events:
-            count += 1
-            flags = {"terminated": event.terminated, "truncated": event.truncated}
-            for name, flag in flags.items():
-                if not isinstance(flag, bool | np.bool_):
-                    self.wrong = f"`{name}` at {event.place} is {_typed(flag)}"
-                    return count
-            self.numpy_bools |= any(isinstance(flag, np.bool_) for flag in flags.values())
-            if event.step == 0:
-                episode = []
-            episode.append(event)
-            if event.ends and event.step:
-                self._end(episode, policy)
-        return count
-
-    def _end(self, episode: list[Event], policy: str) -> None:
-        end = episode[-1]
-        self.ends.append(
-            {
-                "steps": end.step,
-                "terminated": bool(end.terminated),
-                "truncated": bool(end.truncated),
-                "policy": policy,
-                "final": str(hash(key_of(end.observation))),
-            }
-        )
-        if len(self.last) < 400:
-            self.last.append(episode[-2])
-            self.earlier.extend(episode[: -2 : max(len(episode) // 20, 1)])
 
 
 def watch_flags(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
@@ -82,104 +25,20 @@ def watch_flags(subject: EnvironmentSubject, trial: Trial, context: Context) -> 
     steps = min(max(STEPS, EPISODES * min(limits, default=0)), MOST_STEPS)
     timer, scripted = clock(context), clock(context, share=2.0)
     with subject.fresh() as env:
-        seen = _Ends(env.observation_space)
+        seen = Ends(env.observation_space)
         seen.watch(walk(env, trial.seed, episodes=EPISODES, steps=steps, clock=timer), "random")
         at_random = len(seen.ends)
         if not seen.wrong:
-            _scripted(env, trial.seed, seen, max(limits, default=LONGEST - 1) + 1, scripted)
+            scripted_play(env, trial.seed, seen, max(limits, default=LONGEST - 1) + 1, scripted)
     return {
         "wrong": seen.wrong,
         "ends": seen.ends[:at_random],
         "scripted": seen.ends[at_random:],
         "numpy_bools": seen.numpy_bools,
         "limits": limits,
-        "time_seen": _tells_time(seen),
+        "time_seen": seen.tells_time(),
         "left_out": list(timer.notes or scripted.notes),
     }
-
-
-def _scripted(env: Any, seed: int, seen: _Ends, longest: int, timer: Any) -> None:
-    """Episodes of policies that act by rule: some live long enough to run into a limit."""
-    longest = min(longest, LONGEST)
-    left = SCRIPTED_STEPS
-    constants = constant_policies(env.action_space)
-    shape = weight_shape(env.observation_space, env.action_space)
-    weights: list[np.ndarray] = []
-    if shape is not None and shape[0] * shape[1] <= 4096:
-        rng = np.random.default_rng(seed)
-        weights = [rng.standard_normal(shape) * _scale(shape) for _ in range(LINEAR)]
-    spaces_of = env.observation_space, env.action_space
-    policies = [*constants, *(linear_policy(*spaces_of, one) for one in weights)]
-    lived: list[tuple[int, np.ndarray]] = []
-    for index, policy in enumerate(policies):
-        before = len(seen.ends)
-        left -= seen.watch(_one(env, seed + index, policy, longest, timer), f"rule {index}")
-        if seen.wrong or left <= 0 or timer.over(index + 1, len(policies), "scripted episodes"):
-            return
-        lasted = seen.ends[-1]["steps"] if len(seen.ends) > before else longest
-        if index >= len(constants):
-            lived.append((lasted, weights[index - len(constants)]))
-    if lived:
-        _survive(env, seed, seen, longest, timer, lived)
-
-
-def _survive(
-    env: Any,
-    seed: int,
-    seen: _Ends,
-    longest: int,
-    timer: Any,
-    lived: list[tuple[int, np.ndarray]],
-) -> None:
-    """The cross-entropy method on the length of episodes: whether the longest all end at one step."""
-    rng = np.random.default_rng([seed, 1])
-    for index in range(CLIMBS):
-        if index % ELITE == 0:
-            elite = np.array([one[1] for one in sorted(lived, key=lambda one: -one[0])[:ELITE]])
-            mean, spread = elite.mean(axis=0), elite.std(axis=0)
-        tried = mean + spread * rng.standard_normal(mean.shape)
-        policy = linear_policy(env.observation_space, env.action_space, tried)
-        ends = len(seen.ends)
-        seen.watch(_one(env, seed + 1000 + index, policy, longest, timer), f"climb {index}")
-        if timer.over(index + 1, CLIMBS, "scripted episodes") or len(seen.ends) == ends:
-            return  # it lives longer than any limit that could be shown
-        lived.append((seen.ends[-1]["steps"], tried))
-        most = max(end["steps"] for end in seen.ends)
-        if index >= CLIMBS // 3 and sum(end["steps"] == most for end in seen.ends) >= ENOUGH:
-            return
-
-
-def _scale(shape: tuple[int, int]) -> np.ndarray:
-    """[inputs] weight of each input; the last is the constant term."""
-    return np.append(np.ones(shape[1] - 1), BIAS)
-
-
-def _one(env: Any, seed: int, policy: Any, longest: int, timer: Any) -> Any:
-    return walk(
-        env, seed, episodes=1, steps=longest + 1, longest=longest, policy=policy, clock=timer
-    )
-
-
-def _typed(value: Any) -> str:
-    return "None" if value is None else f"{show(value)}, of type {type(value).__name__}"
-
-
-def _tells_time(seen: _Ends) -> bool:
-    """Whether the observation before the last step can be told from all earlier ones."""
-    if not (seen.last and seen.earlier):
-        return False
-    last = [flat(event.observation, seen.space) for event in seen.last]
-    earlier = [flat(event.observation, seen.space) for event in seen.earlier]
-    if any(part is None for part in (*last, *earlier)):
-        return True  # nothing that could be compared: no accusation
-    one, other = np.array(last), np.array(earlier)
-    apart = (one.min(axis=0) > other.max(axis=0)) | (one.max(axis=0) < other.min(axis=0))
-    if apart.any():
-        return True
-    keys = {row.tobytes() for row in one}
-    before = {row.tobytes() for row in other}
-    few = len(keys | before) <= (len(one) + len(other)) / 2
-    return few and not keys & before
 
 
 # --- the verdict ----------------------------------------------------------------------------------
