@@ -45,7 +45,8 @@ class Block(nn.Module):
         parts = joined.view(batch, length, 3, self.heads, width // self.heads).permute(
             2, 0, 3, 1, 4
         )
-        attended = scaled_dot_product_attention(*parts.unbind(0), is_causal=True)
+        queries, keys, values = parts.unbind(0)
+        attended = scaled_dot_product_attention(queries, keys, values, is_causal=True)
         hidden = hidden + self.attention_output(attended.transpose(1, 2).flatten(2))
         return hidden + self.narrow(gelu(self.widen(self.network_norm(hidden))))
 
