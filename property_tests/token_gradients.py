@@ -69,12 +69,14 @@ def with_token_gradient(raw: Any, spec: FunctionContract, wrt: str, options: Opt
         if library == "torch":
             found = by_torch(weighted, given)
             took.add("tensors")
-        elif took:  # arrays would hide that no gradient reaches the tensors
+        elif took == {"tensors"}:  # arrays would hide that no gradient reaches the tensors
             raise TypeError("the function takes tensors: their gradient counts")
         elif library.startswith("jax"):
             found = by_jax(weighted, given)
         else:
-            return first(raw(*bound.args, **bound.kwargs))
+            value = first(raw(*bound.args, **bound.kwargs))
+            took.add("arrays")
+            return value
         return (returned[0], found[1]) if isinstance(found, tuple) else returned[0]
 
     return values_and_gradient

@@ -20,7 +20,7 @@ def well_formed(run: Run, case: Case) -> Mismatch | None:
     """No exception, one finite real number an element."""
     called = run.called(case)  # what cannot be read raises Malformed
     got = called.outputs[0]
-    if got.dtype.kind != "f":
+    if got.dtype.kind != "f" and not (got.dtype.kind in "iu" and agrees(run, case) is None):
         return Mismatch(
             f"real numbers expected, it returned {got.dtype}: fractions are lost",
             case,
@@ -115,7 +115,7 @@ def generic_properties(pure: bool) -> tuple[Property, ...]:
         Property(
             WELL_FORMED,
             "Every valid input gives a finite real answer of the right shape.",
-            "No exception, not None, no NaN, no integers, and one element for each element of the "
+            "No exception, not None, no NaN, no lost fractions, and one element for each element of the "
             "definition, for one step as for many. A wrong shape broadcasts silently later on.",
             well_formed,
         ),

@@ -85,11 +85,14 @@ def with_gradient(
             found = by_torch(call, *given)
             took.add("tensors")
             return found
-        if took:  # differences would hide that no gradient reaches the tensors
+        # Where tensors came first, differences would hide that no gradient reaches them.
+        if took == {"tensors"}:
             raise TypeError("the function takes tensors: their gradient counts")
         if library.startswith("jax"):
             return by_jax(call, *given)
-        return _by_differences(call, bound, own)
+        found = _by_differences(call, bound, own)
+        took.add("arrays")
+        return found
 
     return loss_and_gradient
 

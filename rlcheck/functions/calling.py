@@ -156,6 +156,9 @@ class BoundFunction:
                 f"{output.name} should be an array of shape {expected}, "
                 f"it is {arrays.describe(part)}",
             ) from None
+        if array.dtype.kind in "iu" and not hasattr(part, "dtype"):
+            # Python's whole numbers in a list are no decision for integers: 0 is written as 0.
+            array = array.astype(np.float64)
         if output.free:
             return array
         if array.shape != expected:

@@ -309,9 +309,9 @@ FAULTY_UCB = {
     rootless: "root-missing",
     outside: "root-of-logarithm-only",
     unlogged: "logarithm-missing",
-    decimal: ("logarithm-of-base-ten", "logarithm-missing"),
-    pessimist: ("bonus-subtracted", "bonus-missing"),
-    constant_width: ("c-ignored", "c-inside-the-root"),
+    decimal: "logarithm-of-base-ten",
+    pessimist: "bonus-subtracted",
+    constant_width: "c-ignored",
     of_everything: ("count-of-all", "bonus-missing"),  # the same choices
     curious: "values-ignored",
     width_inside: "c-inside-the-root",

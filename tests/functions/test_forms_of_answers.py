@@ -1,0 +1,83 @@
+"""In which form a function answers, or which arrays it happens to run on, is no verdict by itself."""
+
+import numpy as np
+from policy_checks import verdict
+
+
+def whole_numbers_in_a_list(P: list, R: list, gamma, sweeps):
+    """Correct, and where nothing is ever earned the answer is a list of 0."""
+    V = [0] * len(P)
+    for _ in range(sweeps):
+        new = []
+        for p, r in zip(P, R, strict=True):
+            totals = [
+                sum(w * (x + gamma * v) for w, x, v in zip(ps, rs, V, strict=True) if w)
+                for ps, rs in zip(p, r, strict=True)
+            ]
+            new.append(max(totals) or 0)
+        V = new
+    return V
+
+
+def test_whole_numbers_in_a_list_are_numbers():
+    assert verdict("value-iteration", whole_numbers_in_a_list, examples=20) == ((), "")
+
+
+def whole_where_whole(P, R, gamma, sweeps):
+    """Correct, and an array of integers wherever that loses nothing."""
+    V = np.array(whole_numbers_in_a_list(P.tolist(), R.tolist(), gamma, sweeps), dtype=float)
+    return V.astype(int) if (V == V.round()).all() else V
+
+
+def test_integers_that_lose_nothing_pass():
+    assert verdict("value-iteration", whole_where_whole, examples=20) == ((), "")
+
+
+def truncating(P, R, gamma, sweeps):
+    return np.array(whole_numbers_in_a_list(P.tolist(), R.tolist(), gamma, sweeps)).astype(int)
+
+
+def test_lost_fractions_are_a_finding():
+    failed, _ = verdict("value-iteration", truncating, examples=20)
+    assert "returns-what-it-should" in failed
+
+
+def never_below_zero(P: list, R: list, gamma, sweeps):
+    V = [0] * len(P)
+    for _ in range(sweeps):
+        V = [
+            max(
+                [0]
+                + [
+                    sum(w * (x + gamma * v) for w, x, v in zip(ps, rs, V, strict=True))
+                    for ps, rs in zip(p, r, strict=True)
+                ]
+            )
+            for p, r in zip(P, R, strict=True)
+        ]
+    return V
+
+
+def test_whole_numbers_in_a_list_do_not_hide_the_fault():
+    failed, named = verdict("value-iteration", never_below_zero, examples=20)
+    assert "constant-reward-is-a-geometric-sum" in failed
+    assert named == "maximum-starts-at-zero"
+
+
+def of_any_arrays(values, returns):
+    """Without a name of any library in it: it runs on arrays and on tensors."""
+    return ((values - returns) ** 2).sum() / len(values) * 0.7
+
+
+def test_a_faulty_loss_that_runs_on_arrays_and_tensors_is_no_error():
+    failed, _ = verdict("value-loss", of_any_arrays, wrt="values", examples=20)
+    assert "agrees-with-the-definition" in failed
+    assert "returns-what-it-should" not in failed  # where a call that raises is told
+
+
+def right_of_any_arrays(values, returns):
+    return ((values - returns) ** 2).sum() / len(values)
+
+
+def test_a_correct_loss_that_runs_on_arrays_and_tensors_passes():
+    assert verdict("value-loss", right_of_any_arrays, wrt="values", examples=20)[0] == ()
