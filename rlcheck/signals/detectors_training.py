@@ -17,7 +17,7 @@ from rlcheck.signals.findings import (
     show,
     steps,
 )
-from rlcheck.signals.series import FloatArray, Log, Series
+from rlcheck.signals.series import FlagArray, Log, Series
 from rlcheck.signals.statistics import blocks, settled_from, window
 
 _NEVER_MISSING = ("loss", "policy_loss", "value_loss", "entropy", "approx_kl", "q_mean", "q_max")
@@ -66,9 +66,9 @@ def stays_finite(log: Log) -> Finding:
     )
 
 
-def _length_of_tail(flags: FloatArray) -> int:
+def _length_of_tail(flags: FlagArray) -> int:
     """How many flags at the end are set without a gap."""
-    unset = np.nonzero(~np.asarray(flags, dtype=bool))[0]
+    unset = np.nonzero(~flags)[0]
     return len(flags) if not len(unset) else len(flags) - 1 - int(unset[-1])
 
 

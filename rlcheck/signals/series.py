@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+FloatArray = NDArray[np.floating[Any]]
+FlagArray = NDArray[np.bool_]
 
 MOST_POINTS = 50_000
 """Points of one series that are kept at least; a longer one is thinned to between this and its double."""
@@ -89,13 +90,14 @@ class Log:
 class Gatherer:
     """Collects one series in bounded memory.
 
-    Once twice `MOST_POINTS` are held, every point stays with probability 1/2, and new ones are taken
+    Once twice `most` points are held, every point stays with probability 1/2, and new ones are taken
     with the same probability. The remaining points are an unbiased sample whatever pattern the log has,
     where every k-th point would alias with minibatches and epochs.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, most: int = MOST_POINTS) -> None:
         self._rng = np.random.default_rng(seed)
+        self._most = most
         self._steps: list[FloatArray] = []
         self._values: list[FloatArray] = []
         self._held = 0
@@ -115,7 +117,7 @@ class Gatherer:
         self._steps.append(new.steps)
         self._values.append(new.values)
         self._held += len(new)
-        if self._held > 2 * MOST_POINTS:
+        if self._held > 2 * self._most:
             half = self._sample(self._all(), 0.5)
             self._steps, self._values, self._held = [half.steps], [half.values], len(half)
             self._share /= 2

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlcheck.signals.series import FloatArray, Series
+from rlcheck.signals.series import FlagArray, FloatArray, Series
 
 BLOCKS = 20
 _LEAST = 3
@@ -105,7 +105,7 @@ def spanned(points: Series) -> float:
     return float(high - low)
 
 
-def settled_from(points: Series, condition: FloatArray) -> float | None:
+def settled_from(points: Series, condition: FlagArray) -> float | None:
     """The step from which on a condition holds for (nearly) all values, None if it does not at the end.
 
     Nearly: the longest end of the series of which at least 95 % fulfil it.

@@ -66,7 +66,8 @@ def stationary(kind: str, seed: int) -> Log:
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     count = int(rng.integers(60, 1500))
     steps = np.arange(1, count + 1) * 1000.0
-    signals, levels = {}, {}
+    signals: dict[str, Series] = {}
+    levels: dict[str, float] = {}
     for name, (low, high) in _LEVELS.items():
         level = rng.uniform(low, high)
         if name == "monte_carlo_return":
@@ -139,7 +140,7 @@ def _learns(rng: np.random.Generator, **other: object) -> Log:
         "grad_norm": 0.6,
         "loss": _rise(2, 40),
     }
-    return _log(rng, **{**usual, **other})
+    return _log(rng, None, **{**usual, **other})
 
 
 def _stuck(rng: np.random.Generator, **other: object) -> Log:

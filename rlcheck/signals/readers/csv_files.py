@@ -78,12 +78,12 @@ class _Rows:
         cells = next(self._parsed([self._first]), [])
         return [cell.strip().lstrip("\ufeff") for cell in cells]
 
-    def chunks(self, width: int) -> Iterator[Sequence[Cells]]:
+    def chunks(self, width: int) -> Iterator[list[Cells]]:
         """Columns of up to 20,000 rows at a time, each row padded or cut to the header's width."""
         while lines := list(itertools.islice(self._file, _CHUNK)):
             if (table := self._numbers(lines, width)) is not None:
                 self.count += len(table)
-                yield table.T
+                yield list(table.T)
                 continue
             rows = list(self._parsed(lines))
             self.count += len(rows)

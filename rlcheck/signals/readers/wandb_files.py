@@ -38,7 +38,7 @@ def read_wandb(path: Path) -> RawLog:
     """
     try:
         from google.protobuf.message import DecodeError
-        from wandb.proto import wandb_internal_pb2 as messages
+        from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
     except ImportError as error:
         raise BindingError(
             f"reading {path.name} needs the wandb package: pip install wandb"
@@ -47,7 +47,7 @@ def read_wandb(path: Path) -> RawLog:
     config: dict[str, Any] = {}
     try:
         for data in _records(path.read_bytes()):
-            record = messages.Record()
+            record = Record()
             record.ParseFromString(data)
             count += 1
             if record.HasField("history"):
