@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rlcheck.config import Config
+    from rlcheck.engine.events import Listener
     from rlcheck.records import Settings
     from rlcheck.reports.files import Destination
 
@@ -82,7 +83,7 @@ def run(targets: tuple[str, ...], **given: Any) -> int:
     people = terminal.TerminalReport(
         _console(destinations, given["no_color"]), given["verbose"] - given["quiet"]
     )
-    listeners = [people, files.ReportFiles([*destinations, *files.job_summary()])]
+    listeners: list[Listener] = [people, files.ReportFiles([*destinations, *files.job_summary()])]
     if annotations.in_actions():
         listeners.append(annotations.annotate)
     try:
