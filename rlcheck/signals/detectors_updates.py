@@ -31,6 +31,9 @@ _MOVING_KL = 0.1
 _REPLACED = 1.0
 """After one update with this divergence, in nats, old and new policy have little in common."""
 
+_ROUNDING = 1e-6
+"""Divergence, in nats, that float32 leaves where there is none."""
+
 _HARDLY = 0.02
 """Clip fraction that counts as none."""
 
@@ -121,7 +124,7 @@ def ratio_moves(log: Log) -> Finding:
     """Neither divergence nor clip fraction ever differs from 0 though batches are used several times."""
     kl, clipped = log["approx_kl"], log["clip_fraction"]
     epochs = _epochs(log)
-    if np.any(np.abs(kl.values) > 1e-9) or np.any(clipped.values > 0):
+    if np.any(np.abs(kl.values) > _ROUNDING) or np.any(clipped.values > 0):
         return Clear("the ratio moves away from 1 within an update")
     if epochs is None:
         return Unknown(
@@ -133,8 +136,8 @@ def ratio_moves(log: Log) -> Finding:
     span = (float(kl.steps[0]), float(kl.steps[-1]))
     return Alarm(
         "ratio-always-one",
-        f"divergence and clip fraction are exactly 0 in {steps(span)}, though each batch is used "
-        f"{epochs:.0f} times",
+        f"divergence and clip fraction are 0 up to rounding in {steps(span)}, though each batch "
+        f"is used {epochs:.0f} times",
         span,
         {"epochs": epochs},
     )
@@ -203,8 +206,9 @@ DETECTORS: tuple[Detector, ...] = (
         "ratio-leaves-one",
         "The ratio leaves 1 once a batch is used again.",
         "At the first use of a batch the ratio is 1 and the divergence 0; after an optimiser "
-        "step neither is. Both exactly 0 in every record, with several epochs (as configured, or "
-        "by the growth of SB3's n_updates), shows old log-probabilities that follow the policy.",
+        "step neither is. Both 0 up to rounding in every record, with several epochs (as "
+        "configured, or by the growth of SB3's n_updates), shows old log-probabilities that "
+        "follow the policy.",
         (need("approx_kl", least=10), need("clip_fraction", least=10)),
         ratio_moves,
         (faults.RATIO_ONE,),

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlcheck.signals import vocabulary
-from rlcheck.signals.detectors_training import NEVER_MISSING
 from rlcheck.signals.recognising import recognise
 from rlcheck.signals.series import Gatherer, Log, RawLog, in_order
 
@@ -21,21 +20,26 @@ _CHUNK = 256
 class _Column:
     """One name of the log: what came since the last chunk, and the thinned rest."""
 
-    __slots__ = ("_gathered", "_steps", "_values", "can_fail", "gone")
+    __slots__ = ("_gathered", "_gone", "_steps", "_told", "_values")
 
-    def __init__(self, can_fail: bool) -> None:
+    def __init__(self) -> None:
         self._gathered = Gatherer(most=MOST)
         self._steps: list[float] = []
         self._values: list[float] = []
-        self.can_fail = can_fail
-        self.gone = 0  # values at the end that are not finite
+        self._gone = 0  # values at the end that are not finite
+        self._told = False
 
-    def add(self, step: float, value: float) -> None:
+    def add(self, step: float, value: float) -> bool:
+        """Takes a value; whether it is the third in a row, for the first time, that is not finite."""
         self._steps.append(step)
         self._values.append(value)
-        self.gone = 0 if math.isfinite(value) else self.gone + 1
         if len(self._steps) >= _CHUNK:
             self._flush()
+        self._gone = 0 if math.isfinite(value) else self._gone + 1
+        if self._gone < 3 or self._told:
+            return False
+        self._told = True
+        return True
 
     def _flush(self) -> None:
         # One array a chunk: an array a point would weigh ten times the point.
@@ -59,20 +63,17 @@ class History:
         self._bind = dict(bind)
         self.config = dict(config)
         self._columns: dict[str, _Column | None] = {}
-        self.unknown: list[str] = []
         self.records = 0
         self.last_step = 0.0
 
     def add(self, step: float, metrics: Mapping[str, Any]) -> bool:
-        """Takes one record; whether a signal that must be finite has failed to be for the third time."""
-        failing = False
-        known = 0
+        """Takes one record; whether a signal has just stopped being finite (see `_Column.add`)."""
+        failing, known = False, 0
         for name, value in metrics.items():
             column = self._columns.get(name) or self._new(name)
             if column is None or (number := as_number(value)) is None:
                 continue
-            column.add(step, number)
-            failing = failing or (column.can_fail and column.gone == 3)
+            failing = column.add(step, number) or failing
             known += 1
         if known:
             self.records += 1
@@ -92,18 +93,16 @@ class History:
         return recognise(RawLog(columns, self.config, tuple(notes)), known, self.config)
 
     def _new(self, name: str) -> _Column | None:
-        if name in self._columns:
+        if name in self._columns or len(self._columns) >= MOST_COLUMNS:
             return None
-        found = vocabulary.match(name) if isinstance(name, str) else None
-        bound = {column: signal for signal, column in self._bind.items()}
-        signal = bound.get(name) or (found and found.signal)
-        if len(self._columns) >= MOST_COLUMNS:
-            return None
-        column = _Column(signal in NEVER_MISSING) if signal else None
-        self._columns[name] = column
-        if column is None:
-            self.unknown.append(str(name))
-        return column
+        known = name in self._bind.values() or vocabulary.match(name) is not None
+        self._columns[name] = _Column() if known else None
+        return self._columns[name]
+
+    @property
+    def unknown(self) -> list[str]:
+        """Names that stand for no signal."""
+        return [name for name, column in self._columns.items() if column is None]
 
 
 def as_number(value: Any) -> float | None:

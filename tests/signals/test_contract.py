@@ -129,7 +129,9 @@ def test_a_wandb_run_path_is_a_log_and_needs_a_login(monkeypatch, tmp_path):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="there is no file 'team/project/abc'; as a W&B run it needs"):
+    with pytest.raises(
+        UsageError, match="there is no file 'team/project/abc'; as a W&B run it needs"
+    ):
         rlcheck.check("team/project/abc")
 
 

@@ -33,7 +33,7 @@ def read_run(target: str) -> RawLog:
         raise BindingError(
             f"there is no file {target!r}, and reading a W&B run needs: pip install wandb"
         ) from error
-    if not _logged_in():
+    if not logged_in():
         raise BindingError(
             f"there is no file {target!r}; as a W&B run it needs a login, and nobody is logged in: "
             "run `wandb login`, or set WANDB_API_KEY"
@@ -50,7 +50,7 @@ def read_run(target: str) -> RawLog:
     return from_history(rows, dict(run.config))
 
 
-def _logged_in() -> bool:
+def logged_in() -> bool:
     """Whether the wandb package finds a key, without asking for one."""
     import os
 
