@@ -16,20 +16,34 @@ from pathlib import Path
 from rlcheck.engine.events import Event, RunFinished
 from rlcheck.errors import UsageError
 from rlcheck.records import Report
+from rlcheck.reports.secrets import without_keys
 from rlcheck.suggest import did_you_mean
 
-FORMATS = ("json", "junit", "markdown", "html")
-NOT_YET = ("wandb",)
+WANDB = "wandb"
+FORMATS = ("json", "junit", "markdown", "html", WANDB)
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One report to write; `path` is None for standard output."""
+    """One report to write.
+
+    Args:
+        format: one of `FORMATS`.
+        path: of the file, None for standard output, and for W&B.
+        append: whether the file is added to.
+        project: of a W&B run that has to be opened, "" for the usual one.
+    """
 
     format: str
     path: Path | None
     append: bool = False
+    project: str = ""
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether it goes to standard output."""
+        return self.path is None and self.format != WANDB
 
 
 def parse(texts: Sequence[str]) -> list[Destination]:
@@ -40,7 +54,7 @@ def parse(texts: Sequence[str]) -> list[Destination]:
             standard output.
     """
     destinations = [_parse_one(text) for text in texts]
-    if sum(destination.path is None for destination in destinations) > 1:
+    if sum(destination.to_stdout for destination in destinations) > 1:
         raise UsageError(
             "only one report can go to standard output; give the others a path, "
             "as in --report junit:rlcheck.xml"
@@ -50,17 +64,16 @@ def parse(texts: Sequence[str]) -> list[Destination]:
 
 def _parse_one(text: str) -> Destination:
     name, colon, path = text.partition(":")
-    if name in NOT_YET:
-        raise UsageError(
-            f"--report {name}: this version does not have it yet; "
-            f"it writes {', '.join(FORMATS[:-1])} and {FORMATS[-1]}"
-        )
     if name not in FORMATS:
         raise UsageError(f"--report {name!r} is no known format{did_you_mean(name, FORMATS)}")
     if name == "html":
         importlib.import_module("rlcheck.reports.html").require()
     if colon and not path:
-        raise UsageError(f"--report {text!r} has no path after the colon; give {name}:FILE")
+        what, example = ("project", "PROJECT") if name == WANDB else ("path", "FILE")
+        raise UsageError(f"--report {text!r} has no {what} after the colon; give {name}:{example}")
+    if name == WANDB:
+        importlib.import_module("rlcheck.reports.weights_and_biases").require()
+        return Destination(name, None, project=path)
     if not path or path == "-":
         return Destination(name, None)
     _check_writable(Path(path), name)
@@ -104,8 +117,27 @@ class ReportFiles:
         if not isinstance(event, RunFinished):
             return
         for destination in self._destinations:
-            text = renderer(destination.format)(event.report, event.interrupted)
-            _write(destination, text)
+            write(destination, event.report, event.interrupted)
+
+
+def write(destination: Destination, report: Report, interrupted: bool = False) -> None:
+    """Write one report; where that fails, a warning on standard error says so."""
+    if destination.format == WANDB:
+        _send(destination, report, interrupted)
+        return
+    _write(destination, without_keys(renderer(destination.format)(report, interrupted)))
+
+
+def _send(destination: Destination, report: Report, interrupted: bool) -> None:
+    from wandb.errors import Error
+
+    from rlcheck.reports import weights_and_biases
+
+    try:
+        weights_and_biases.publish(report, interrupted, destination.project)
+    except (Error, OSError) as error:
+        # Its message may hold a URL or a header, hence only the kind of error is shown.
+        _warn(f"the report could not be sent to W&B ({type(error).__name__})")
 
 
 def _write(destination: Destination, text: str) -> None:
@@ -120,8 +152,11 @@ def _write(destination: Destination, text: str) -> None:
             file.write(text)
     except OSError as error:
         # The run is over and its results are stored: a lost report must not hide the verdict.
-        print(
-            f"Warning: the {destination.format} report could not be written to "
-            f"{destination.path}: {error.strerror}",
-            file=sys.stderr,
+        _warn(
+            f"the {destination.format} report could not be written to {destination.path}: "
+            f"{error.strerror}"
         )
+
+
+def _warn(text: str) -> None:
+    print(f"Warning: {text}", file=sys.stderr)

@@ -51,8 +51,8 @@ def test_it_tells_the_verdict_the_cause_the_fix_and_what_was_not_verified():
 
 
 def test_nothing_in_it_runs_or_is_fetched():
-    plot = {"x": EVIL, "y": EVIL, "lines": [{"label": EVIL, "x": [0, 1], "y": [1, 2]}]}
-    failed = result("d/a", Status.FAILED, EVIL, suspects={"late": 1.0}, evidence={"plot": plot})
+    drawn = {"signals": {EVIL: {"steps": [0, 1], "values": [1, 2]}}}
+    failed = result("d/a", Status.FAILED, EVIL, suspects={"late": 1.0}, evidence=drawn)
     text = document(failed, result(f"d/{EVIL}", Status.SKIPPED, EVIL), name=EVIL, notes=(EVIL,))
     seen = Seen(text)
     assert {tag for tag, _ in seen.tags}.isdisjoint({"script", "link", "iframe", "object"})
@@ -71,9 +71,8 @@ def test_nothing_in_it_runs_or_is_fetched():
         ({"posterior": {"correct": 0.1, "done-late": 0.9}}, ["done-late", "correct"]),
         ({"curves": [[[0, 20.0], [1000, 90.0]]], "solved": 475}, ["mean return", "solved"]),
         (
-            {"plot": {"x": "step", "y": "entropy", "alarm": [3, 5], "band": [0.2, 1.0],
-                      "lines": [{"label": "seen", "x": [0, 5], "y": [1, 0]}]}},
-            ["entropy", "alarm", "healthy", "seen"],
+            {"signals": {"entropy": {"steps": [0, 5], "values": [1, "nan"]}}, "window": [3, 5]},
+            ["entropy", "step", "alarm"],
         ),
     ],
 )  # fmt: skip
