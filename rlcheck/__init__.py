@@ -7,16 +7,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlcheck.api import CheckFailures, check, parametrize, verify
+    from rlcheck.errors import TrainingStopped, TrainingWarning
+    from rlcheck.monitoring import monitor
     from rlcheck.serving import guard
 
 __version__ = "0.1.0"
-__all__ = ["CheckFailures", "__version__", "check", "guard", "parametrize", "verify"]
+__all__ = [
+    "CheckFailures",
+    "TrainingStopped",
+    "TrainingWarning",
+    "__version__",
+    "check",
+    "guard",
+    "monitor",
+    "parametrize",
+    "verify",
+]
+_ELSEWHERE = {
+    "TrainingStopped": "rlcheck.errors",
+    "TrainingWarning": "rlcheck.errors",
+    "guard": "rlcheck.serving",
+    "monitor": "rlcheck.monitoring",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first use: `import rlcheck` and the pytest plugin stay free of numpy and friends.
-    if name == "guard":
-        return importlib.import_module("rlcheck.serving").guard
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(_ELSEWHERE[name]), name)
     if name in __all__:
         import rlcheck.api
 

@@ -6,6 +6,8 @@
     |   +-- BindingError      the subject does not have the shape of its contract (exit code 2)
     +-- StoreError            the results folder cannot be read or written        (exit code 2)
     +-- SubjectError          the subject raised, hung, or died while checked (an `error` result)
+    +-- TrainingStopped       a watched training is doomed, and the caller asked to end it
+    TrainingWarning           a Python warning: a watched training has gone wrong
 
 The message of each says what was expected, what came and what to do.
 """
@@ -33,3 +35,11 @@ class StoreError(RlcheckError):
 
 class SubjectError(RlcheckError):
     """The subject itself raised, hung or died while it was being checked."""
+
+
+class TrainingStopped(RlcheckError):
+    """A training watched with `on_failure="stop"` has gone wrong; the message names the fault."""
+
+
+class TrainingWarning(UserWarning):
+    """A watched training has gone wrong; the message names the fault, the steps and the fix."""

@@ -56,7 +56,7 @@ SUBJECT_OPTIONS = ("contract", "script", "bind", "set_", "dialect", "gamma")
     multiple=True,
     metavar="FORMAT[:PATH]",
     help="json, junit, markdown or html; without PATH to standard output, and the report for people to "
-    "standard error.",
+    "standard error. wandb[:PROJECT] goes to the active W&B run, or to a new one.",
 )
 @click.option("--allow-inconclusive", is_flag=True, help="Exit 0 if only that is in the way.")
 @click.option("-x", "--exitfirst", is_flag=True, help="Stop at the first failure.")
@@ -146,5 +146,5 @@ def _settings(options: Mapping[str, Any]) -> Settings:
 def _console(destinations: list[Destination], no_color: bool) -> Console:
     from rich.console import Console
 
-    to_stderr = any(destination.path is None for destination in destinations)
+    to_stderr = any(destination.to_stdout for destination in destinations)
     return Console(stderr=to_stderr, no_color=no_color or None, emoji=False)

@@ -6,8 +6,9 @@ voice at every dip that recovers, so three rules stand in between:
     looks       at growing distances (each after 5 % more records), so that all looks together cost no
                 more than twenty times the last one
     an alarm    becomes a warning once every look has confirmed it while the run grew by a quarter
-    "not yet"   (a return that has not risen, a critic that explains nothing) is a fault of a run that is
-                half over, not of one that has just begun; without a known length it waits for the report
+    "not yet"   (a return that has not risen, a critic that explains nothing, values that have not
+                settled) is a fault of a run that is half over, not of one that has just begun; without a
+                known length it is told at the end
 
 Numbers that stay NaN do not come back: they are told at the third.
 """
@@ -39,6 +40,7 @@ _NOT_YET = frozenset(
         faults.RETURN_CONSTANT,
         faults.CRITIC_USELESS,
         faults.POLICY_UNIFORM,
+        faults.Q_DIVERGENCE,
         faults_language.STUCK_AT_LOG2,
         faults_language.NO_SIGNAL,
         faults_language.KL_FLAT_REWARD,
