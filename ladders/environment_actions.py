@@ -271,7 +271,7 @@ EFFECTS = Check(
     ),
     trial=fork,
     judge=one_trial(judge_effects),
-    requires=(INTERFACE.name,),
+    requires=(INTERFACE.name, "environment/rewards-finite"),
     catches=(ACTION_IGNORED,),
     references=("https://gymnasium.farama.org/api/env/#gymnasium.Env.step",),
 )

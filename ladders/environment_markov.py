@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -70,12 +71,12 @@ def _triples(play: Play) -> list[tuple[Event, Event, Event, Event]]:
     ]
 
 
-def _are_symbols(runs: list[tuple[Event, ...]]) -> bool:
+def _are_symbols(runs: Sequence[tuple[Event, ...]]) -> bool:
     distinct = {key_of(run[2].observation) for run in runs}
     return len(runs) >= REPEATS * len(distinct)
 
 
-def _symbolic(runs: list[tuple[Event, ...]], alpha: float, seed: int) -> markov.MarkovReport:
+def _symbolic(runs: Sequence[tuple[Event, ...]], alpha: float, seed: int) -> markov.MarkovReport:
     def codes(values: list[Any]) -> np.ndarray:
         known: dict[Any, int] = {}
         return np.array([known.setdefault(value, len(known)) for value in values])

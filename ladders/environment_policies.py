@@ -15,7 +15,11 @@ Policy = Callable[[Any], Any]
 
 def constant_policies(space: spaces.Space, most: int = 6) -> list[Policy]:
     """Policies that always take one action: each discrete one, or the corners and middle of a box."""
-    return [lambda observation, a=action: a for action in plain_actions(space, most)]
+    return [_always(action) for action in plain_actions(space, most)]
+
+
+def _always(action: Any) -> Policy:
+    return lambda observation: action
 
 
 def plain_actions(space: spaces.Space, most: int = 6) -> list[Any]:

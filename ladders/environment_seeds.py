@@ -89,7 +89,8 @@ class _Streams:
 
 
 def _numpy_state() -> Any:
-    name, keys, position, *gauss = np.random.get_state()
+    state: Any = np.random.get_state()
+    name, keys, position, *gauss = state
     return name, keys.tobytes(), position, *gauss
 
 

@@ -140,7 +140,7 @@ def _solved(steps: _Steps, factor: np.ndarray, space: Any) -> np.ndarray:
         solution = np.linalg.lstsq(matrix, steps.extra, rcond=None)[0]
         return steps.extra - matrix @ solution
     parts = [
-        np.array([np.nan_to_num(flat(event.observation, space)) for event in events])
+        np.array([_numbers(event.observation, space) for event in events])
         for events in steps.pieces()
     ]
     before_features, after_features = (_features(part, parts[0]) for part in parts)
@@ -150,6 +150,11 @@ def _solved(steps: _Steps, factor: np.ndarray, space: Any) -> np.ndarray:
     weights = np.linalg.solve(gram, matrix[train].T @ steps.extra[train])
     rest = steps.extra - matrix @ weights
     return np.where(train, 0.0, rest) * np.sqrt(len(train) / max((~train).sum(), 1))
+
+
+def _numbers(observation: Any, space: Any) -> np.ndarray:
+    numbers = flat(observation, space)
+    return np.zeros(1) if numbers is None else np.nan_to_num(numbers)
 
 
 def _codes(steps: _Steps) -> tuple[np.ndarray, np.ndarray] | None:

@@ -21,7 +21,7 @@ def autoreset_mode(env: VectorEnv) -> AutoresetMode | None:
 
 def batch(env: VectorEnv, actions: list[Any]) -> Any:
     """One action a slot, in the form that `step` takes."""
-    empty = create_empty_array(env.single_action_space, n=env.num_envs)
+    empty: Any = create_empty_array(env.single_action_space, n=env.num_envs)
     return concatenate(env.single_action_space, actions, empty)
 
 

@@ -225,7 +225,7 @@ def _require_environment(env: Any, name: str) -> None:
             f"{name} should make an environment, it made {made} "
             f"without `{missing[0]}`; expected {EXPECTED}"
         )
-    parts = ("observation_space", "action_space")
+    parts: tuple[str, ...] = ("observation_space", "action_space")
     if isinstance(env, gymnasium.vector.VectorEnv):
         parts = (*parts, *(f"single_{part}" for part in parts))
     for part in parts:
