@@ -25,12 +25,22 @@ NOT_VERIFIED = (Status.SKIPPED, Status.BLOCKED, Status.INCONCLUSIVE, Status.ERRO
 
 
 class Card(NamedTuple):
-    """One cause as the template shows it; `picture` is a data URI or ""."""
+    """One cause as the template shows it.
+
+    Args:
+        finding: the cause.
+        first: the result that is told in full.
+        headline, details: the first line of its message, and the others.
+        proofs: fault -> its proof, without what the headline says already.
+        picture: data URI, or "".
+    """
 
     finding: Finding
     first: Result
+    headline: str
+    details: str
+    proofs: dict[str, str]
     picture: str
-    alternative: str
 
 
 def require() -> None:
@@ -85,11 +95,12 @@ def _card(finding: Finding) -> Card:
     picture = ""
     if drawn:
         picture = "data:image/svg+xml;base64," + base64.b64encode(drawn.encode()).decode()
-    return Card(finding, first, picture, f"The evidence of {first.check}: {_headline(first)}")
-
-
-def _headline(result: Result) -> str:
-    return result.message.partition("\n")[0]
+    headline, _, details = first.message.partition("\n")
+    proofs = {
+        fault.fault: "\n".join(line for line in fault.proof if not headline or headline not in line)
+        for fault in finding.faults
+    }
+    return Card(finding, first, headline, details, proofs, picture)
 
 
 def versions() -> dict[str, str]:
