@@ -193,9 +193,9 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "clipping-acts-in-measure",
         "Some samples are clipped, and most are not.",
-        "A divergence k puts the standard deviation of the log-ratio at about sqrt(2 k), so a "
-        "clip fraction of exactly 0 with a median divergence above 0.05 contradicts any usual "
-        "clip range. More than 60 % clipped in the second half, without a rising return, leaves "
+        "A divergence k puts the standard deviation of the log-ratio at about sqrt(2 k), so hardly "
+        "any clipped sample at a median divergence above 0.1 contradicts any usual clip range. More "
+        "than 60 % clipped in the second half, without a rising return, leaves "
         "most of the batch without gradient.",
         (need("clip_fraction", least=10),),
         clip_fraction,

@@ -237,7 +237,7 @@ SICK: tuple[Story, ...] = (
         rng, target_distance=_curve(0.01 + _T, rng, 1e-3))),
     Story("a distance of 0", "target-is-online", lambda rng: _log(rng, target_distance=_constant(0.0))),
     Story("an explained variance around 0", "critic-explains-nothing", lambda rng: _stuck(
-        rng, explained_variance=_curve(0.01, rng, 2.0))),
+        rng, explained_variance=_curve(-0.01, rng, 2.0))),
     Story("a value loss of millions", "value-loss-explosion", lambda rng: _stuck(
         rng, value_loss=5 * np.exp(20 * _T))),
     Story("a buffer of copies", "replay-homogeneous", lambda rng: _log(
