@@ -53,15 +53,19 @@ def check_actions(actions: np.ndarray, space: spaces.Space, what: str) -> np.nda
 
 
 def module_parameters(agent: Any) -> dict[str, np.ndarray]:
-    """Copies of all torch parameters in the agent's attributes, targets included, each one once."""
+    """Copies of all torch parameters in the agent's attributes, targets included, each one once.
+
+    A target tensor that is the online one stands under both names, so that the mistake can be seen.
+    """
     torch = sys.modules.get("torch")
     if torch is None:
         return {}
     found: dict[str, np.ndarray] = {}
-    seen: set[int] = set()
+    seen: set[tuple[int, bool]] = set()
     for name, parameter in _parameters("", agent, torch, depth=2):
-        if id(parameter) not in seen:
-            seen.add(id(parameter))
+        identity = id(parameter), "target" in name
+        if identity not in seen and (identity[1] or (id(parameter), True) not in seen):
+            seen.add(identity)
             found[name] = parameter.detach().cpu().numpy().copy()
     return found
 
@@ -69,7 +73,7 @@ def module_parameters(agent: Any) -> dict[str, np.ndarray]:
 def _parameters(prefix: str, value: Any, torch: Any, depth: int) -> Iterator[tuple[str, Any]]:
     """Parameters of modules and leaf tensors in an object, or in lists and dicts that it holds."""
     if isinstance(value, torch.nn.Module):
-        for name, parameter in value.named_parameters():
+        for name, parameter in value.named_parameters(remove_duplicate=False):
             yield f"{prefix}.{name}".lstrip("."), parameter
     elif isinstance(value, torch.Tensor):
         if value.requires_grad and value.is_leaf:
