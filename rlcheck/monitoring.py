@@ -114,11 +114,6 @@ class Monitor:
         if failing or watching.due(history.records):
             self._tell(self._look(failing))
 
-    def configure(self, config: Mapping[str, Any], total_steps: float | None = None) -> None:
-        """Adds what a framework knows about the training; what the user said counts more."""
-        self._history.config = {**config, **self._history.config}
-        self._watching.plan(total_steps)
-
     def close(self, finished: bool = True) -> None:
         """Ends the watch: a last look if the training came to its end, then the reports."""
         if self._closed:

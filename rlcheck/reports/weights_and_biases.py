@@ -90,14 +90,12 @@ class Destination:
 
     def alert(self, subject: str, fault: str, text: str) -> None:
         """An alert of level ERROR, once for each fault of a subject."""
-        from wandb import AlertLevel
-
         title = f"{subject}: {fault}"
         if title in self._alerted:
             return
         self._alerted.add(title)
         short = without_keys(title)[:_TITLE]
-        self.run.alert(title=short, text=without_keys(text)[:_TEXT], level=AlertLevel.ERROR)
+        self.run.alert(title=short, text=without_keys(text)[:_TEXT], level="ERROR")
 
     def report(self, report: Report, interrupted: bool = False, step: float | None = None) -> None:
         """Everything that is said about a run of rlcheck.

@@ -88,10 +88,6 @@ class Watching:
         """The alarms that the finished training raises and that were not told before."""
         return self._new(_alarms(log))
 
-    def plan(self, total_steps: float | None) -> None:
-        """Takes over the planned length, unless one is known."""
-        self.total_steps = self.total_steps or total_steps
-
     def _new(self, found: Mapping[str, Alarm]) -> list[Alarm]:
         new = [name for name in BY_NAME if name in found and name not in self.warned]
         self.warned |= {name: found[name] for name in new}
