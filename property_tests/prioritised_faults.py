@@ -254,6 +254,16 @@ class _OtherRows(LinearScan):
         return super().weights(places)[::-1]
 
 
+class _NextRows(LinearScan):
+    def weights(self, places):
+        return np.roll(super().weights(places), 1)
+
+
+class _SortedWeights(LinearScan):
+    def weights(self, places):
+        return np.sort(super().weights(places))
+
+
 class _ByScaled(LinearScan):
     """1 - P, or P itself, for the weight."""
 
@@ -474,6 +484,7 @@ FAULTS: tuple[FaultyVersion, ...] = (
         "Rows are sorted or shuffled, and their weights are not.",
         "Compute weights from the indices of the batch, in its order.",
         _WEIGHTS,
+        variants=(_NextRows, _SortedWeights),
     ),
     _fault(
         "newest-never-sampled",

@@ -34,7 +34,7 @@ from rlcheck.functions.arrays import describe, to_numpy
 from rlcheck.functions.binding import name_of
 from rlcheck.functions.calling import Malformed
 
-SINGLES, PAIRS, LATER = 200, 120, 300
+SINGLES, PAIRS, TRIPLES, LATER = 200, 120, 60, 300
 LOOKS = 25
 """Times that as many rows are sampled as are held; one of m rows is missed with m exp(-25)."""
 
@@ -198,6 +198,8 @@ def play(make: PrioritisedFactory, facts: Case) -> Observation:
                                  what is not held
     weights_*, fresh_weights_*   [i, j] the weight of row i in a batch of rows i and j: the least
                                  and the largest seen, NaN where the two never came together
+    repeated_weights             [i, j] the three weights of a batch of rows i, i and j: of two rows
+                                 alone, weights in the wrong order are weights of the wrong size
     """
     adds, capacity, priorities = int(facts["adds"]), int(facts["capacity"]), facts["priorities"]
     steps = Tracer({"terminated": np.zeros(adds + 1, bool), "truncated": np.zeros(adds + 1, bool)})
@@ -213,6 +215,7 @@ def play(make: PrioritisedFactory, facts: Case) -> Observation:
     buffer.update([indices[k] for k in rows], np.array([priorities[k - oldest] for k in rows]))
     single = [buffer.sample(1) for _ in range(SINGLES)]
     pairs = [buffer.sample(size) for _ in range(PAIRS)]
+    triples = [buffer.sample(3) for _ in range(TRIPLES if held > 2 else 0)]
     buffer.add(steps, adds + 1)
     later = [buffer.sample(1) for _ in range(LATER)]
     last = min(capacity, adds + 1)
@@ -225,6 +228,7 @@ def play(make: PrioritisedFactory, facts: Case) -> Observation:
             held > 1 and not any(batch.steps[0] == batch.steps[-1] for batch in pairs)
         ),
         **_weights("weights", [*single, *pairs], oldest, held),
+        "repeated_weights": _repeated_weights(triples, oldest, held),
         "later": _counts(later, adds + 2 - last, last),
     }
 
@@ -251,3 +255,12 @@ def _weights(name: str, batches: list[Sampled], oldest: int, held: int) -> dict[
             low[own, other] = np.fmin(low[own, other], weight)
             high[own, other] = np.fmax(high[own, other], weight)
     return {f"{name}_low": low, f"{name}_high": high}
+
+
+def _repeated_weights(batches: list[Sampled], oldest: int, held: int) -> Array:
+    found = np.full((held, held, 3), np.nan)
+    for batch in batches:
+        first, second, last = batch.steps - oldest
+        if first == second and 0 <= first < held and 0 <= last < held:
+            found[first, last] = batch.weights
+    return found

@@ -101,18 +101,22 @@ def player_of(scenario: Scenario, raw: Any, options: Options) -> tuple[Player, t
             Player(scenario, prepared.subject, domain, dict(zip(named, chosen, strict=True)))
             for chosen in itertools.product(*choices)
         ]
-        best = players[0] if len(players) == 1 else max(players, key=_likeness)
-    return best, prepared.notes
+    return _likeliest(players), prepared.notes
 
 
-def _likeness(player: Player) -> float:
-    """Share of the probes that one model explains, the definition first."""
-    cases = cases_of(player, 0, PROBES)
-    own = sum(explains(player, player.scenario.definition, cases)) + 0.5
-    if own > len(cases):
-        return own
-    models = (model for fault in player.scenario.faults for model in fault.models)
-    return max([own, *(sum(explains(player, model, cases)) for model in models)])
+def _likeliest(players: Sequence[Player]) -> Player:
+    """The first that shows what the definition shows, else the one that a model explains best."""
+    if len(players) == 1:
+        return players[0]
+    likeness = {}
+    for player in players:
+        cases = cases_of(player, 0, PROBES)
+        own = sum(explains(player, player.scenario.definition, cases))
+        if own == len(cases):
+            return player
+        models = [model for fault in player.scenario.faults for model in fault.models]
+        likeness[player] = max(own + 0.5, *(sum(explains(player, m, cases)) for m in models))
+    return max(players, key=likeness.__getitem__)
 
 
 def _pinned(scenario: Scenario, dialect: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,9 @@ def _used(raw: Any) -> list[Kind]:
 
 def _names(code: Any) -> set[str]:
     inner = [constant for constant in code.co_consts if hasattr(constant, "co_names")]
-    return {*code.co_names, *(name for nested in inner for name in _names(nested))}
+    # `import torch.nn.functional as F` inside a function names the whole path.
+    own = {name.partition(".")[0] for name in code.co_names}
+    return own.union(*map(_names, inner))
 
 
 def _top_module(value: Any) -> str:

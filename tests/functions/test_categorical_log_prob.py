@@ -1,8 +1,7 @@
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from libraries import in_jax
 from row_checks import named_first, verdict
 from torch.distributions import Categorical
 from torch.nn import functional as F
@@ -57,9 +56,11 @@ def single_precision(logits: torch.Tensor, actions):
     return Categorical(logits=logits.float()).log_prob(actions)
 
 
-def in_jax(logits, actions):
+def with_jax(logits, actions):
+    import jax
+
     log_p = jax.nn.log_softmax(logits)
-    return jnp.take_along_axis(log_p, actions[:, None], axis=-1).squeeze(-1)
+    return jax.numpy.take_along_axis(log_p, actions[:, None], axis=-1).squeeze(-1)
 
 
 class Module(torch.nn.Module):
@@ -70,7 +71,7 @@ class Module(torch.nn.Module):
 CORRECT = (
     categorical_log_prob, gathered, cross_entropy, distribution, distribution_of_probabilities,
     softmax_inside, evaluate_actions, masked_fill, huge_negative, columns_in_and_out,
-    single_precision, in_jax, Module(),
+    single_precision, in_jax(with_jax), Module(),
 )  # fmt: skip
 
 

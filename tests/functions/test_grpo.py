@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from libraries import in_jax
 from policy_checks import verdict
 
 from reference_agents.llm.advantages import group_advantages
@@ -45,14 +45,24 @@ def one_prompt(rewards):
 
 
 def jax_rows(rewards):
-    spread = jnp.std(rewards, axis=-1, keepdims=True)
-    return (rewards - jnp.mean(rewards, axis=-1, keepdims=True)) / (spread + 1e-4)
+    import jax
+
+    spread = jax.numpy.std(rewards, axis=-1, keepdims=True)
+    return (rewards - jax.numpy.mean(rewards, axis=-1, keepdims=True)) / (spread + 1e-4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "function",
-    [trl_view, verl_dict, centred_matrix, leave_one_out, one_prompt, jax_rows, group_advantages],
+    [
+        trl_view,
+        verl_dict,
+        centred_matrix,
+        leave_one_out,
+        one_prompt,
+        in_jax(jax_rows),
+        group_advantages,
+    ],
 )
 def test_correct_group_advantages_pass(function):
     failed, _ = verdict("group-advantages", function, examples=40)
@@ -191,6 +201,8 @@ def chapter(policy_log_probs: torch.Tensor, old_log_probs, ref_log_probs, reward
 
 
 def jax_token_mean(log_probs, old_log_probs, advantages, mask, clip_epsilon):
+    import jax.numpy as jnp
+
     ratio = jnp.exp(log_probs - old_log_probs)
     a = advantages[:, None]
     kept = jnp.minimum(ratio * a, jnp.clip(ratio, 1 - clip_epsilon, 1 + clip_epsilon) * a)
@@ -200,7 +212,15 @@ def jax_token_mean(log_probs, old_log_probs, advantages, mask, clip_epsilon):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "function",
-    [deepseek, verl_vanilla, sequence_level, fixed_length, chapter, jax_token_mean, grpo_loss],
+    [
+        deepseek,
+        verl_vanilla,
+        sequence_level,
+        fixed_length,
+        chapter,
+        in_jax(jax_token_mean),
+        grpo_loss,
+    ],
 )
 def test_correct_grpo_losses_pass(function):
     failed, _ = verdict("grpo-loss", function, wrt="log_probs", examples=30)

@@ -1,11 +1,10 @@
 """DPO and reward-model losses as other people write them: right ones pass, wrong ones are named."""
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from jax.nn import log_sigmoid
+from libraries import in_jax
 from policy_checks import verdict
 
 from reference_agents.llm import preferences
@@ -38,13 +37,17 @@ def from_the_paper(pi_logps_w: torch.Tensor, pi_logps_l, ref_logps_w, ref_logps_
 
 
 def jax_ipo(chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps, beta):
+    import jax
+
     gap = chosen_logps - ref_chosen_logps - rejected_logps + ref_rejected_logps
-    return jnp.mean(jnp.square(gap - 0.5 / beta))
+    return jax.numpy.mean(jax.numpy.square(gap - 0.5 / beta))
 
 
 def jax_dpo(chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps, beta):
+    import jax
+
     gap = chosen_logps - ref_chosen_logps - rejected_logps + ref_rejected_logps
-    return -log_sigmoid(beta * gap).mean()
+    return -jax.nn.log_sigmoid(beta * gap).mean()
 
 
 def simpo_like(chosen_logps: torch.Tensor, rejected_logps, beta):
@@ -63,7 +66,15 @@ def robust(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "function",
-    [torchtune_like, from_the_paper, jax_ipo, jax_dpo, simpo_like, robust, preferences.dpo_loss],
+    [
+        torchtune_like,
+        from_the_paper,
+        in_jax(jax_ipo),
+        in_jax(jax_dpo),
+        simpo_like,
+        robust,
+        preferences.dpo_loss,
+    ],
 )
 def test_correct_dpo_losses_pass(function):
     failed, _ = verdict("dpo-loss", function, wrt=DPO, examples=30)

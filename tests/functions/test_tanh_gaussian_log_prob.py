@@ -1,8 +1,7 @@
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from libraries import in_jax
 from row_checks import named_first, verdict
 from torch.distributions import Normal
 from torch.nn import functional as F
@@ -38,9 +37,11 @@ def both(mean: torch.Tensor, std, pre_tanh, actions):
     return (plain - torch.log1p(-actions.pow(2) + 1e-6)).sum(-1)
 
 
-def in_jax(mean, log_std, raw_actions):
-    plain = jax.scipy.stats.norm.logpdf(raw_actions, mean, jnp.exp(log_std))
-    slope = 2.0 * (jnp.log(2.0) - raw_actions - jax.nn.softplus(-2.0 * raw_actions))
+def with_jax(mean, log_std, raw_actions):
+    import jax.scipy.stats
+
+    plain = jax.scipy.stats.norm.logpdf(raw_actions, mean, jax.numpy.exp(log_std))
+    slope = 2.0 * (np.log(2.0) - raw_actions - jax.nn.softplus(-2.0 * raw_actions))
     return (plain - slope).sum(-1)
 
 
@@ -57,7 +58,7 @@ def single_precision(mean: torch.Tensor, log_std, pre_tanh):
 
 BIND = {spinning_up: {"pre_tanh": "pi_action"}}
 CORRECT = (
-    tanh_gaussian_log_prob, spinning_up, cleanrl, stable_baselines3, both, in_jax, in_numpy,
+    tanh_gaussian_log_prob, spinning_up, cleanrl, stable_baselines3, both, in_jax(with_jax), in_numpy,
     single_precision,
 )  # fmt: skip
 
