@@ -43,7 +43,8 @@ def kl_spikes(log: Log) -> Finding:
     kl, returns = log["approx_kl"], course(log)
     assert returns is not None, "needs a return"
     later = window(kl, 0.2, 1.0)
-    if later.median > _LARGE_KL and not returns.rose:
+    harmed = returns.collapsed or returns.below_first or (returns.goal is not None and returns.low)
+    if later.median > (_LARGE_KL if harmed else _REPLACED) and not returns.rose:
         return Alarm(
             "kl-spikes",
             f"the median divergence of an update is {show(later.median)} nats in "
@@ -182,9 +183,10 @@ DETECTORS: tuple[Detector, ...] = (
         "updates-stay-close",
         "No update changes the policy far beyond the clip range.",
         "Spikes alone are common, most of all early, and are no alarm. One is raised where the "
-        "median after the first fifth exceeds 0.2 nats and the return does not rise, or where a "
-        "divergence of more than ten times the usual one is followed at once by a lasting "
-        "collapse of the return.",
+        "median after the first fifth exceeds 0.2 nats and the return collapsed or is known to be "
+        "low (1 nat where it merely does not rise), where one update of more than 1 nat is followed "
+        "by returns below those of the untrained policy, and where a divergence of more than ten "
+        "times the usual one is followed at once by a lasting collapse of the return.",
         (need("approx_kl", least=10), RETURN),
         kl_spikes,
         (faults.KL_SPIKES,),
