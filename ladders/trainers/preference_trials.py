@@ -15,6 +15,7 @@ from ladders.trainers.preference_semantics import (
     all_semantics,
     predict,
 )
+from rlcheck.adapters.trl.acting import move, train
 from rlcheck.adapters.trl.preference import (
     OpenPreferenceTrainer,
     Pair,
@@ -22,7 +23,7 @@ from rlcheck.adapters.trl.preference import (
     full,
     tables,
 )
-from rlcheck.adapters.trl.token_model import Gradient, TokenModel, distance
+from rlcheck.adapters.trl.token_model import Gradient, TokenModel, along, distance
 from rlcheck.records import Context, Evidence, Trial
 
 LENGTHS = ((3, 2, 5), (1, 6, 1), (4, 1, 3), (2, 3, 3), (5, 1, 1), (1, 2, 7), (3, 4, 2), (2, 5, 4))
@@ -30,7 +31,7 @@ LENGTHS = ((3, 2, 5), (1, 6, 1), (4, 1, 3), (2, 3, 3), (5, 1, 1), (1, 2, 7), (3,
 BATCHES = ((0, 1, 2, 3), (4, 5, 6, 7), (1, 5))
 LOSS_TOLERANCE, GRADIENT_TOLERANCE = 2e-4, 2e-3
 """Relative, for trainers in float32; theory is in float64."""
-NOISE_SEED = 7
+NOISE_SEED, NOISE = 7, 0.05
 
 
 def pairs(seed: int, lengths: Sequence[tuple[int, int, int]] = LENGTHS) -> list[Pair]:
@@ -67,7 +68,7 @@ def compare(subject: PreferenceSubject, trial: Trial, context: Context) -> Evide
 def _compare(subject: PreferenceSubject, trial: Trial, context: Context) -> Evidence:
     opened = subject.open(pairs(trial.seed), context.scratch)
     start = [opened.see(batch).loss for batch in BATCHES]
-    opened.move(NOISE_SEED)
+    move(opened.trainer, NOISE_SEED, NOISE)
     context.progress(0.3, "comparing losses")
     policy = opened.policy()
     scored = score(opened, policy)
@@ -127,7 +128,7 @@ def _gradient(
 def compare_rows(subject: PreferenceSubject, trial: Trial, context: Context) -> Evidence:
     """A batch of four, and each of its pairs alone."""
     opened = subject.open(pairs(trial.seed), context.scratch)
-    opened.move(NOISE_SEED)
+    move(opened.trainer, NOISE_SEED, NOISE)
     alone = [opened.see([row]).loss for row in BATCHES[0]]
     swapped = opened.see(BATCHES[0][::-1]).loss
     return {"together": opened.see(BATCHES[0]).loss, "alone": alone, "reversed": swapped}
@@ -138,7 +139,7 @@ def compare_sides(subject: PreferenceSubject, trial: Trial, context: Context) ->
     losses = {}
     for side in ("right", "left"):
         opened = subject.open(pairs(trial.seed), context.scratch, padding_side=side)
-        opened.move(NOISE_SEED)
+        move(opened.trainer, NOISE_SEED, NOISE)
         losses[side] = opened.see(BATCHES[0]).loss
     return losses
 
@@ -154,27 +155,22 @@ def compare_splits(subject: PreferenceSubject, trial: Trial, context: Context) -
         options = {"per_device_train_batch_size": size, "gradient_accumulation_steps": count}
         four = pairs(trial.seed)[:4]
         opened = subject.open(four, context.scratch, options=options)
-        opened.move(NOISE_SEED)
-        gradients.append(opened.train()[0])
+        move(opened.trainer, NOISE_SEED, NOISE)
+        gradients.append(train(opened.trainer)[0])
     whole = gradients[0]
-    square = max(_dot(whole, whole), 1e-30)
     return {
         "splits": [list(split) for split in SPLITS],
         "distances": [distance(gradient, whole) for gradient in gradients],
-        "factors": [_dot(gradient, whole) / square for gradient in gradients],
+        "factors": [along(gradient, whole) for gradient in gradients],
     }
-
-
-def _dot(first: Gradient, second: Gradient) -> float:
-    return float(sum(np.sum(first[name] * second[name]) for name in second if name in first))
 
 
 def watch_reference(subject: PreferenceSubject, trial: Trial, context: Context) -> Evidence:
     """Three large steps of training; is the loss after them still relative to the first model?"""
     options = {"max_steps": 3, "learning_rate": 0.5}
     opened = subject.open(pairs(trial.seed), context.scratch, options=options)
-    opened.move(NOISE_SEED)
-    opened.train()
+    move(opened.trainer, NOISE_SEED, NOISE)
+    train(opened.trainer)
     policy = opened.policy()
     first, moved = score(opened, policy), _relative_to(score(opened, policy))
     return {
@@ -215,7 +211,7 @@ def vary_beta(subject: PreferenceSubject, trial: Trial, context: Context) -> Evi
     losses = []
     for beta in BETAS:
         opened = subject.open(pairs(trial.seed), context.scratch, options={"beta": beta})
-        opened.move(NOISE_SEED)
+        move(opened.trainer, NOISE_SEED, NOISE)
         losses.append(opened.see(BATCHES[0]).loss)
     return {"betas": list(BETAS), "losses": losses}
 
@@ -224,7 +220,7 @@ def overfit(subject: PreferenceSubject, trial: Trial, context: Context) -> Evide
     """Train on one pair; how much more does the policy prefer the chosen answer than before?"""
     options = {"max_steps": 20, "learning_rate": 0.01, "optim": "adamw_torch"}
     opened = subject.open(pairs(trial.seed)[:1] * 4, context.scratch, options=options)
-    opened.train()
+    train(opened.trainer)
     policy, tokens = opened.policy(), opened.pairs[0]
     start = len(tokens.prompt) - 1
     before, after = (

@@ -17,6 +17,7 @@ from ladders.trainers.rollout_semantics import (
     gradient_of,
     loss_of,
 )
+from rlcheck.adapters.trl.acting import evaluate, move, setting, train
 from rlcheck.adapters.trl.reinforcement import (
     LONGEST_COMPLETION,
     OpenRolloutTrainer,
@@ -25,7 +26,7 @@ from rlcheck.adapters.trl.reinforcement import (
     Row,
     widened,
 )
-from rlcheck.adapters.trl.token_model import Gradient, TokenModel, distance
+from rlcheck.adapters.trl.token_model import Gradient, TokenModel, along, distance
 from rlcheck.records import Context, Evidence, Trial
 
 PROMPTS = (("w1",), ("w2", "w3", "w4"), ("w5", "w6"), ("w7", "w8", "w9", "w10", "w11"))
@@ -57,7 +58,7 @@ def _compare(subject: RolloutSubject, trial: Trial, context: Context) -> Evidenc
     opened = _open(subject, context, {"seed": trial.seed})
     rollout = opened.sample()
     old = opened.policy()
-    opened.move(NOISE_SEED, NOISE)
+    move(opened.trainer, NOISE_SEED, NOISE)
     context.progress(0.5, "comparing the loss")
     return {**_groups(rollout), **_losses(opened, rollout, old)}
 
@@ -99,16 +100,18 @@ def _groups(rollout: Rollout) -> dict[str, Any]:
 
 
 def _losses(opened: OpenRolloutTrainer, rollout: Rollout, old: TokenModel) -> dict[str, Any]:
-    seen = opened.see(rollout.inputs)
-    setting = _setting(opened)
-    temperature = opened.setting("temperature", 1.0)
+    seen = evaluate(opened.trainer, rollout.inputs)
+    configured = _setting(opened)
+    temperature = setting(opened.trainer, "temperature", 1.0)
     policy = opened.policy()
     tokens = [_tokens(row, policy, old, opened.reference, temperature) for row in rollout.rows]
-    every = list(all_semantics(setting.beta))
-    predicted = {s.key: loss_of(s, tokens, rollout.advantages, setting) for s in every}
+    every = list(all_semantics(configured.beta))
+    predicted = {s.key: loss_of(s, tokens, rollout.advantages, configured) for s in every}
     matching = [s for s in every if close(seen.loss, predicted[s.key])]
     errors = {
-        s.key: distance(seen.gradient, _gradient(policy, rollout, tokens, s, setting, temperature))
+        s.key: distance(
+            seen.gradient, _gradient(policy, rollout, tokens, s, configured, temperature)
+        )
         for s in matching[:12]
     }
     ratios = np.exp(np.concatenate([t.policy - t.old for t in tokens]))
@@ -117,16 +120,16 @@ def _losses(opened: OpenRolloutTrainer, rollout: Rollout, old: TokenModel) -> di
         "predicted": predicted,
         "matching": [s.key for s in matching],
         "gradient_errors": errors,
-        "clipped": float(np.mean(np.abs(ratios - 1) > setting.epsilon)),
+        "clipped": float(np.mean(np.abs(ratios - 1) > configured.epsilon)),
         "gradient_norm": float(np.sqrt(sum(np.sum(g**2) for g in seen.gradient.values()))),
     }
 
 
 def _setting(opened: OpenRolloutTrainer) -> Setting:
     return Setting(
-        opened.setting("epsilon_low", opened.setting("epsilon", 0.2)),
-        opened.setting("beta", 0.0),
-        int(opened.setting("max_completion_length", LONGEST_COMPLETION)),
+        setting(opened.trainer, "epsilon_low", setting(opened.trainer, "epsilon", 0.2)),
+        setting(opened.trainer, "beta", 0.0),
+        int(setting(opened.trainer, "max_completion_length", LONGEST_COMPLETION)),
     )
 
 
@@ -151,10 +154,10 @@ def _gradient(
     rollout: Rollout,
     tokens: Sequence[Tokens],
     semantics: Semantics,
-    setting: Setting,
+    configured: Setting,
     temperature: float,
 ) -> Gradient:
-    slopes = gradient_of(semantics, tokens, rollout.advantages, setting)
+    slopes = gradient_of(semantics, tokens, rollout.advantages, configured)
     sequences = [[*row.prompt, *row.completion] for row in rollout.rows]
     weights = [
         np.concatenate([np.zeros(len(row.prompt) - 1), slope])
@@ -168,10 +171,10 @@ def pad_more(subject: RolloutSubject, trial: Trial, context: Context) -> Evidenc
     """The loss of one batch, and of the same batch with three more columns of padding."""
     opened = _open(subject, context, {"seed": trial.seed})
     rollout = opened.sample()
-    opened.move(NOISE_SEED, NOISE)
+    move(opened.trainer, NOISE_SEED, NOISE)
     return {
-        "as_it_is": opened.see(rollout.inputs).loss,
-        "wider": opened.see(widened(rollout.inputs, 3)).loss,
+        "as_it_is": evaluate(opened.trainer, rollout.inputs).loss,
+        "wider": evaluate(opened.trainer, widened(rollout.inputs, 3)).loss,
     }
 
 
@@ -196,10 +199,9 @@ def compare_splits(subject: RolloutSubject, trial: Trial, context: Context) -> E
             "seed": trial.seed,
         }
         opened = _open(subject, context, options)
-        seen = opened.train()[0]
+        seen = train(opened.trainer)[0]
         expected = _first_gradient(opened, right[0], names[0])
-        square = max(_dot(expected, expected), 1e-30)
-        factor = _dot(seen, expected) / square
+        factor = along(seen, expected)
         splits.append(
             {"split": [size, count], "distance": distance(seen, expected), "factor": factor}
         )
@@ -214,29 +216,26 @@ def _first_gradient(opened: OpenRolloutTrainer, key: str, advantages: str) -> Gr
     values = dict(opened.scored)
     table = np.array([values[row] for row in order]).reshape(len(prompts), -1)
     made = group_semantics.VARIANTS[advantages](table).ravel()
-    setting, temperature = _setting(opened), opened.setting("temperature", 1.0)
+    configured = _setting(opened)
+    temperature = setting(opened.trainer, "temperature", 1.0)
     first = opened.reference
     tokens = [_tokens(row, first, first, first, temperature) for row in order]
-    semantics = next(s for s in all_semantics(setting.beta) if s.key == key)
+    semantics = next(s for s in all_semantics(configured.beta) if s.key == key)
     rollout = Rollout(order, made, opened.scored, {})
-    return _gradient(first, rollout, tokens, semantics, setting, temperature)
-
-
-def _dot(first: Gradient, second: Gradient) -> float:
-    return float(sum(np.sum(first[name] * second[name]) for name in second if name in first))
+    return _gradient(first, rollout, tokens, semantics, configured, temperature)
 
 
 def watch_reference(subject: RolloutSubject, trial: Trial, context: Context) -> Evidence:
     """After three large steps: whose log-probabilities are called the reference's?"""
     options = {"max_steps": 3, "learning_rate": 0.5, "seed": trial.seed, "num_iterations": 1}
     opened = _open(subject, context, options)
-    opened.train()
+    train(opened.trainer)
     rollout = opened.sample()
     stored = rollout.inputs.get("ref_per_token_logps")
     if stored is None:
         return {"stored": False}
     # A temperature that is left out is another mistake, which the loss shows.
-    heats = (opened.setting("temperature", 1.0), 1.0)
+    heats = (setting(opened.trainer, "temperature", 1.0), 1.0)
     off = {
         name: min(_largest_difference(model, rollout.rows, stored.tolist(), heat) for heat in heats)
         for name, model in (("first", opened.reference), ("current", opened.policy()))
@@ -276,7 +275,7 @@ def overfit(subject: RolloutSubject, trial: Trial, context: Context) -> Evidence
         return float(row.completion[0] == TARGET) + 0.1 * float(TARGET in row.completion)
 
     opened = subject.open(PROMPTS, first_token, context.scratch, options)
-    opened.train()
+    train(opened.trainer)
     ids = [row.prompt for row, _ in opened.scored]
     prompts = list(dict.fromkeys(ids))
     before, after = (

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlcheck.adapters.rng import preserved_rng
+from rlcheck.adapters.trl.acting import Seen, evaluate, setting
 from rlcheck.adapters.trl.calling import TrainerSource
 from rlcheck.adapters.trl.tiny import EOS, PAD_ID, quiet, saved_model, tokenizer
-from rlcheck.adapters.trl.token_model import Gradient, TokenModel, gradients_of
+from rlcheck.adapters.trl.token_model import TokenModel
 
 
 class Pair(NamedTuple):
@@ -29,13 +30,6 @@ class Tokens(NamedTuple):
     prompt: list[int]
     chosen: list[int]
     rejected: list[int]
-
-
-class Seen(NamedTuple):
-    """What a trainer made of a batch."""
-
-    loss: float
-    gradient: Gradient
 
 
 OPTIONS: Mapping[str, Any] = {
@@ -74,47 +68,18 @@ class OpenPreferenceTrainer:
     @property
     def beta(self) -> float:
         """The strength of the pull to the reference."""
-        args = getattr(self.trainer, "args", None)
-        return float(getattr(self.trainer, "beta", getattr(args, "beta", 0.1)))
+        return setting(self.trainer, "beta", 0.1)
 
     def policy(self) -> TokenModel:
         """The model as it stands."""
         return TokenModel.of(self.trainer.model)
-
-    def move(self, seed: int, scale: float = 0.05) -> None:
-        """Add noise to the policy, and to it alone, so that it differs from its reference."""
-        import torch
-
-        noise = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for parameter in self.trainer.model.parameters():
-                parameter.add_(scale * torch.randn(parameter.shape, generator=noise))
 
     def see(self, rows: Sequence[int]) -> Seen:
         """Loss and gradient of a batch of these rows, in training mode."""
         with quiet():
             loader = self.trainer.get_train_dataloader()
             batch = loader.collate_fn([self.trainer.train_dataset[row] for row in rows])
-            self.trainer.model.train()
-            self.trainer.model.zero_grad()
-            loss = self.trainer.compute_loss(self.trainer.model, batch)
-            loss.backward()
-        return Seen(float(loss.detach()), gradients_of(self.trainer.model))
-
-    def train(self) -> list[Gradient]:
-        """Train as configured; the gradients that each step of the optimiser was given."""
-        from transformers import TrainerCallback
-
-        found: list[Gradient] = []
-
-        class Watch(TrainerCallback):
-            def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
-                found.append(gradients_of(model))
-
-        self.trainer.add_callback(Watch())
-        with quiet():
-            self.trainer.train()
-        return found
+        return evaluate(self.trainer, batch)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,8 @@ import numpy as np
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.adapters.trl.calling import TrainerSource
 from rlcheck.adapters.trl.preference import OPTIONS as PLAIN
-from rlcheck.adapters.trl.preference import Seen
 from rlcheck.adapters.trl.tiny import PAD_ID, quiet, saved_model, tokenizer
-from rlcheck.adapters.trl.token_model import Gradient, TokenModel, gradients_of
+from rlcheck.adapters.trl.token_model import TokenModel
 
 GENERATIONS, LONGEST_COMPLETION = 4, 8
 OPTIONS: Mapping[str, Any] = {
@@ -76,24 +75,9 @@ class OpenRolloutTrainer:
     reference: TokenModel
     scored: list[tuple[Row, float]]
 
-    def setting(self, name: str, default: float) -> float:
-        """A setting of the trainer, wherever it keeps it."""
-        args = getattr(self.trainer, "args", None)
-        value = getattr(self.trainer, name, getattr(args, name, default))
-        return float(default if value is None else value)
-
     def policy(self) -> TokenModel:
         """The model as it stands."""
         return TokenModel.of(self.trainer.model)
-
-    def move(self, seed: int, scale: float) -> None:
-        """Add noise to the policy, and to it alone."""
-        import torch
-
-        noise = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for parameter in self.trainer.model.parameters():
-                parameter.add_(scale * torch.randn(parameter.shape, generator=noise))
 
     def sample(self) -> Rollout:
         """Let the trainer sample and score one batch."""
@@ -113,30 +97,6 @@ class OpenRolloutTrainer:
         ]
         advantages = np.asarray(inputs["advantages"].tolist(), dtype=float)
         return Rollout(rows, advantages, self.scored[before:], inputs)
-
-    def see(self, inputs: Mapping[str, Any]) -> Seen:
-        """Loss and gradient of a sampled batch, in training mode."""
-        with quiet():
-            self.trainer.model.train()
-            self.trainer.model.zero_grad()
-            loss = self.trainer.compute_loss(self.trainer.model, dict(inputs))
-            loss.backward()
-        return Seen(float(loss.detach()), gradients_of(self.trainer.model))
-
-    def train(self) -> list[Gradient]:
-        """Train as configured; the gradients that each step of the optimiser was given."""
-        from transformers import TrainerCallback
-
-        found: list[Gradient] = []
-
-        class Watch(TrainerCallback):
-            def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
-                found.append(gradients_of(model))
-
-        self.trainer.add_callback(Watch())
-        with quiet():
-            self.trainer.train()
-        return found
 
 
 _TOKENS = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")

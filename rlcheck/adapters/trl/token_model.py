@@ -93,3 +93,10 @@ def distance(seen: Gradient, expected: Gradient) -> float:
     off = sum(np.sum((seen.get(n, zero) - expected.get(n, zero)) ** 2) for n in names)
     size = sum(np.sum(expected[n] ** 2) for n in expected)
     return float(np.sqrt(off) / max(np.sqrt(size), 1e-12))
+
+
+def along(seen: Gradient, expected: Gradient) -> float:
+    """How many times one gradient contains another: <seen, expected> / |expected|^2."""
+    square = sum(np.sum(expected[n] ** 2) for n in expected)
+    both = sum(np.sum(seen[n] * expected[n]) for n in expected if n in seen)
+    return float(both / max(square, 1e-30))
