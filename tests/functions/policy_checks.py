@@ -2,10 +2,17 @@
 
 from importlib import import_module
 
+import pytest
+
 from property_tests.framework.build import completed
 from property_tests.framework.gradients import with_gradient
 from property_tests.framework.trial_run import row
 from rlcheck.contracts import Options
+
+
+def few(faults, *kept):
+    """The faults as parameters of a test; all but a few are for longer runs."""
+    return [pytest.param(f, marks=() if f in kept else pytest.mark.slow) for f in faults]
 
 
 def verdict(contract, raw, *, wrt="", examples=60, **options):

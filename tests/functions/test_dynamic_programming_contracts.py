@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from policy_checks import verdict
+from policy_checks import few, verdict
 
 from reference_agents import dynamic_programming
 
@@ -99,7 +99,7 @@ EVALUATIONS = {
 }
 
 
-@pytest.mark.parametrize("fault", EVALUATIONS)
+@pytest.mark.parametrize("fault", few(EVALUATIONS, "policy-ignored", "stopped-early"))
 def test_faulty_evaluations_are_caught_and_named(fault):
     failed, named = verdict("policy-evaluation", EVALUATIONS[fault], examples=30)
     assert failed
@@ -168,9 +168,9 @@ SOLVERS = {
 }
 
 
-@pytest.mark.parametrize("fault", SOLVERS)
+@pytest.mark.parametrize("fault", few(SOLVERS, "mean-for-max", "policy-of-the-worst-action"))
 def test_faulty_solvers_are_caught_and_named(fault):
-    failed, named = verdict("value-iteration", SOLVERS[fault], examples=40)
+    failed, named = verdict("value-iteration", SOLVERS[fault], examples=30)
     assert failed
     assert named == fault
 

@@ -30,13 +30,20 @@ CORRECT = [
     if name != "jax" or importlib.util.find_spec("jax")
 ]
 FAULTY = [
-    pytest.param(module, function, fault, id=f"{module.SCENARIO.name}: {function.__name__}")
+    pytest.param(
+        module,
+        function,
+        fault,
+        id=f"{module.SCENARIO.name}: {function.__name__}",
+        # Of every rule a few; the others are for longer runs.
+        marks=[pytest.mark.slow] if number >= 5 else [],
+    )
     for module, functions in (
         (epsilon_greedy, subjects.FAULTY_EPSILON_GREEDY),
         (boltzmann, subjects.FAULTY_BOLTZMANN),
         (ucb, subjects.FAULTY_UCB),
     )
-    for function, fault in functions.items()
+    for number, (function, fault) in enumerate(functions.items())
 ]
 
 

@@ -231,7 +231,14 @@ def test_faulty_schedules_are_named(schedule, fault):
     assert found.named == f"epsilon-schedule/{fault}"
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Hundreds of batches are drawn in every case.
+        pytest.param(name, marks=[pytest.mark.slow] if name == "prioritised-replay" else [])
+        for name in VARIANTS
+    ],
+)
 def test_the_correct_variants_of_the_self_tests_pass(name):
     scenario = import_module(f"property_tests.{name.replace('-', '_')}").SCENARIO
     for label, subject in VARIANTS[name].items():
