@@ -7,8 +7,8 @@ voice at every dip that recovers, so three rules stand in between:
                 more than twenty times the last one
     an alarm    becomes a warning once every look has confirmed it while the run grew by a quarter
     "not yet"   (a return that has not risen, a critic that explains nothing, values that have not
-                settled) is a fault of a run that is half over, not of one that has just begun; without a
-                known length it is told at the end
+                settled) is a fault of a run that is half over or more, not of one that has just begun;
+                without a known length it is told at the end
 
 Numbers that stay NaN do not come back: they are told at the third.
 """
@@ -33,19 +33,18 @@ _LOOKS = 3
 _EARLIEST = 0.1
 """Fraction of a run of known length before which only NaN is told: beginnings are wild."""
 
-_NOT_YET = frozenset(
-    fault.name
-    for fault in (
-        faults.RETURN_STUCK,
-        faults.RETURN_CONSTANT,
-        faults.CRITIC_USELESS,
-        faults.POLICY_UNIFORM,
-        faults.Q_DIVERGENCE,
-        faults_language.STUCK_AT_LOG2,
-        faults_language.NO_SIGNAL,
-        faults_language.KL_FLAT_REWARD,
-    )
-)
+_NOT_YET: dict[str, float] = {
+    faults.RETURN_STUCK.name: 0.5,
+    faults.RETURN_CONSTANT.name: 0.5,
+    faults.CRITIC_USELESS.name: 0.5,
+    faults.POLICY_UNIFORM.name: 0.5,
+    faults_language.STUCK_AT_LOG2.name: 0.5,
+    faults_language.NO_SIGNAL.name: 0.5,
+    faults_language.KL_FLAT_REWARD.name: 0.5,
+    faults.Q_DIVERGENCE.name: 0.75,  # values grow as long as an agent learns
+}
+"""Fraction of a run from which on something that has not happened yet is a fault."""
+
 BY_NAME: dict[str, Fault] = {fault.name: fault for fault in CAUSES}
 
 
@@ -100,7 +99,7 @@ class Watching:
         held = looks >= _LOOKS and records >= _HOLD * since
         if self.total_steps is None:
             return held and name not in _NOT_YET
-        return held and step >= (0.5 if name in _NOT_YET else _EARLIEST) * self.total_steps
+        return held and step >= _NOT_YET.get(name, _EARLIEST) * self.total_steps
 
 
 def _alarms(log: Log) -> dict[str, Alarm]:

@@ -1,0 +1,97 @@
+"""`SB3Callback`: it sees what the logger writes, changes nothing, and can end a training."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+import rlcheck
+
+stable_baselines3 = pytest.importorskip("stable_baselines3")
+torch = pytest.importorskip("torch")
+
+
+def ppo(**settings):
+    small = {"n_steps": 64, "n_epochs": 2, "seed": 3, "device": "cpu"}
+    return stable_baselines3.PPO("MlpPolicy", "CartPole-v1", **{**small, **settings})
+
+
+def callback(**options):
+    from rlcheck.integrations import SB3Callback
+
+    return SB3Callback(**options)
+
+
+def test_it_knows_the_training_and_its_metrics():
+    model, watching = ppo(), callback()
+    model.learn(64 * 4, callback=watching)
+    log = watching.watch._history.log()
+    assert {"entropy", "approx_kl", "episode_return", "value_loss"} <= set(log.signals)
+    assert log.signals["entropy"].values[-1] > 0.5  # SB3 logs its negative
+    assert log.config["env_id"] == "CartPole-v1"
+    assert log.config["num_actions"] == 2
+    assert log.config["n_epochs"] == 2
+    assert watching.watch._watching.total_steps == 64 * 4
+    assert not model.logger.output_formats
+
+
+def test_a_training_is_the_same_to_the_bit_with_and_without_it():
+    trained = []
+    for options in ({}, {"callback": callback()}):
+        model = ppo()
+        model.learn(64 * 14, **options)  # enough records for several looks
+        trained.append(model.get_parameters()["policy"])
+    assert trained[0].keys() == trained[1].keys()
+    assert all(torch.equal(trained[0][name], trained[1][name]) for name in trained[0])
+
+
+class Doomed:
+    """Reports NaN for the loss from the start, whatever the model does."""
+
+    def __new__(cls):
+        from stable_baselines3.common.callbacks import BaseCallback
+
+        class Recorder(BaseCallback):
+            def _on_step(self):
+                return True
+
+            def _on_rollout_end(self):
+                if self.num_timesteps > 64 * 3:
+                    self.logger.record("train/loss", float("nan"))
+
+        return Recorder()
+
+
+def test_stop_ends_a_doomed_training_and_what_follows_still_runs():
+    model, watching = ppo(), callback(on_failure="stop")
+    with pytest.warns(rlcheck.TrainingWarning, match="training stopped: .*"):
+        model.learn(64 * 40, callback=[Doomed(), watching])
+    assert watching.watch.stopped
+    assert list(watching.watch.warned) == ["training-log/not-finite"]
+    assert model.num_timesteps < 64 * 10
+
+
+def test_warn_goes_on_to_the_end():
+    model, watching = ppo(), callback()
+    with pytest.warns(rlcheck.TrainingWarning, match="not-finite"):
+        model.learn(64 * 10, callback=[Doomed(), watching])
+    assert model.num_timesteps == 64 * 10
+
+
+def test_an_off_policy_model_and_a_second_training():
+    model = stable_baselines3.DQN("MlpPolicy", "CartPole-v1", seed=0, learning_starts=50)
+    watching = callback()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", rlcheck.TrainingWarning)
+        model.learn(400, callback=watching)
+        first = watching.watch
+        model.learn(200, callback=watching, reset_num_timesteps=False)
+    assert watching.watch is not first
+    assert "episode_return" in first._history.log().signals
+    assert watching.watch._watching.total_steps == 600
+
+
+def test_misspelt_options_are_told_when_the_callback_is_made():
+    with pytest.raises(rlcheck.errors.UsageError, match="on_failure"):
+        callback(on_failure="abort")
