@@ -119,7 +119,9 @@ def train(
     if steps:
         agent.learn(steps)
     after = _tensors(agent)
-    still = tuple(name for name in before if np.array_equal(before[name], after.get(name)))
+    still = tuple(
+        name for name in before if name in after and np.array_equal(before[name], after[name])
+    )
     return Trained(agent, recording, mdp, continuous, still, len(before))
 
 

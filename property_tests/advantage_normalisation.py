@@ -188,7 +188,9 @@ def finite(run: Run, case: Case) -> Mismatch | None:
         return None
     index = tuple(int(i) for i in np.argwhere(~np.isfinite(got))[0])
     message = f"equal advantages should give finite numbers, they give {got[index]}"
-    varied = {"advantages": np.array([[1.0], [2.0], [4.0]]), "mask": np.ones((3, 1), bool)}
+    varied = {"advantages": np.array([[1.0], [2.0], [4.0], [-3.0]]), "mask": np.ones((4, 1), bool)}
+    if "mask" in run.fitted.domain:
+        varied["mask"][1] = False
     else_right = run.compare(varied, run.definition(varied), message) is None
     suspects = ("constant-divides-by-zero",) if else_right else ()
     return Mismatch(message, case, np.zeros_like(got), got, index, "not-finite", suspects)

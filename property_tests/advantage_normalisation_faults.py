@@ -53,8 +53,8 @@ def _per_axis(axis: int, on_failure: float) -> Model:
         centred = (advantages - mean) * mask
         variance = (centred**2).sum(axis=axis, keepdims=True) / (count - ddof)
         scaled = centred / (np.sqrt(variance) + 1e-8)
-        # A column of one step has no deviation to divide by.
-        return np.where(np.isnan(scaled) & mask, on_failure, scaled)
+        # A column of one step has no deviation to divide by, one of none not even a mean.
+        return np.where(mask, np.where(np.isnan(scaled), on_failure, scaled), 0.0)
 
     return model
 

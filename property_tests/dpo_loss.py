@@ -81,7 +81,7 @@ def oracle(
     label_smoothing: float,
     loss: str = "sigmoid",
     reduction: str = "mean",
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, ...]:
     """The loss and its gradients with respect to the policy's log-probabilities."""
 
     def value(policy_chosen_logps: Array, policy_rejected_logps: Array) -> Array:

@@ -240,7 +240,7 @@ def play(rule: Rule, facts: Case, draws: int) -> Observation:
                 np.concatenate([*rule.draws(rule.arguments(facts, part), REPEATED, seed)])
                 for _ in range(2)
             ]
-            repeatable &= np.array_equal(*twice)
+            repeatable &= np.array_equal(twice[0], twice[1])
     return {
         "counts": counts,
         "changed": np.array(changed),

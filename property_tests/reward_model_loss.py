@@ -44,7 +44,7 @@ NO_MARGIN = "it takes no margin"
 
 def oracle(
     chosen_rewards: Array, rejected_rewards: Array, margin: Array, reduction: str = "mean"
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, ...]:
     """The loss and its gradients with respect to both rewards."""
 
     def value(chosen_rewards: Array, rejected_rewards: Array) -> Array:

@@ -42,7 +42,7 @@ SLACK = 2e-4
 
 def cases(domain: Domain) -> st.SearchStrategy[Case]:
     """A few rows with two features, in a few batches that lie apart."""
-    number = st.sampled_from((0, 1, -1, 3, -4, 8, 20))
+    number = st.sampled_from((0.0, 1.0, -1.0, 3.0, -4.0, 8.0, 20.0))
     batch = st.lists(st.tuples(number, number), min_size=1, max_size=5)
     return st.lists(batch, min_size=1, max_size=4).map(_case)
 
@@ -62,7 +62,7 @@ def batches_of(case: Case) -> list[Array]:
 def prepare(raw: Any, options: Options) -> Prepared:
     """The factory in a form that runs, and what its objects start from."""
     made, prior = normaliser_factory(raw, options)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if prior:
         notes = (f"it starts from {prior:.2g} of an observation with mean 0 and variance 1",)
     return Prepared((made, prior), frozenset(), notes)

@@ -21,7 +21,7 @@ class DequeBuffer:
     """A deque of tuples, sampled without replacement, returned as a list."""
 
     def __init__(self, capacity):
-        self.memory = deque(maxlen=capacity)
+        self.memory: deque[tuple[Any, ...]] = deque(maxlen=capacity)
 
     def push(self, state, action, reward, next_state, done):
         self.memory.append((state.copy(), action, reward, next_state.copy(), done))
@@ -34,14 +34,14 @@ class ArrayBuffer:
     """Arrays that are made for the first transition, returned as five columns."""
 
     def __init__(self, buffer_size):
-        self.size, self.position, self.columns = buffer_size, 0, None
-        self.held = 0
+        self.size, self.position, self.held = buffer_size, 0, 0
+        self.columns: list[np.ndarray] = []
 
     def add(self, obs, action, reward, next_obs, done):
         row = [
             np.asarray(value, dtype=np.float32) for value in (obs, action, reward, next_obs, done)
         ]
-        if self.columns is None:
+        if not self.columns:
             self.columns = [np.zeros((self.size, *value.shape), np.float32) for value in row]
         for column, value in zip(self.columns, row, strict=True):
             column[self.position] = value

@@ -25,7 +25,7 @@ class VerifiableTask:
 
     def right_tokens(self, prompts: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """[B, T] bool, which tokens of the answers [B, T] are right."""
-        return np.equal(tokens, self.answer(prompts))
+        return np.asarray(tokens == self.answer(prompts))
 
     def solved(self, prompts: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """[B] bool, which answers are right from the first token to the last."""

@@ -168,7 +168,7 @@ def _passes(
 def _layouts(contract: FunctionContract) -> list[list[Layout]]:
     if not contract.batch_decides:
         return [list(contract.layouts)]
-    batches = [layout for layout in contract.layouts if layout is not Layout.SINGLE]
+    batches: list[Layout] = [each for each in contract.layouts if each is not Layout.SINGLE]
     return [batches, [layout for layout in contract.layouts if layout is Layout.SINGLE]]
 
 

@@ -80,7 +80,7 @@ def _base() -> Any:
         if use_old:
             from pytorch_lightning import Callback
         else:
-            from lightning.pytorch import Callback
+            from lightning.pytorch import Callback  # type: ignore[assignment]
     except ImportError as error:
         raise ImportError(
             "LightningCallback needs lightning, which cannot be imported; run pip install lightning"
