@@ -3,7 +3,7 @@
 A detector is made for a finished run. Asked again and again while a run goes on, it would raise its
 voice at every dip that recovers, so three rules stand in between:
 
-    looks       at growing distances (each after 5 % more records), so that all looks together cost no
+    looks       at growing distances (each after 5 % more records, and at least 3), so that all looks together cost no
                 more than twenty times the last one
     an alarm    becomes a warning once every look has confirmed it while the run grew by a quarter
     "not yet"   (a return that has not risen, a critic that explains nothing, values that have not
@@ -27,6 +27,7 @@ from rlcheck.signals.series import Log
 FIRST_LOOK = 10
 """Records before the first look: no detector says anything about fewer."""
 
+_APART = 3
 _EVERY = 1.05
 _HOLD = 1.25
 _LOOKS = 3
@@ -74,7 +75,7 @@ class Watching:
             step: the last step.
             at_once: a signal has just stopped being finite.
         """
-        self._next = max(records + 1, math.ceil(records * _EVERY))
+        self._next = max(records + _APART, math.ceil(records * _EVERY))
         found = _alarms(log)
         self._since = {
             name: (self._since.get(name, (records, 0))[0], self._since.get(name, (0, 0))[1] + 1)

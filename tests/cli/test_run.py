@@ -195,8 +195,8 @@ BAD = {
         "--timeout should be a positive number of seconds, it is -1",
     ),
     "wandb": (
-        ("subjects.py:double", "--report", "wandb"),
-        "this version does not have it yet; it writes json, junit, markdown and html",
+        ("subjects.py:double", "--report", "wandb:"),
+        "no project after the colon; give wandb:PROJECT",
     ),
     "format": (("subjects.py:double", "--report", "jsn"), "did you mean 'json'?"),
     "no path": (("subjects.py:double", "--report", "json:"), "no path after the colon"),
