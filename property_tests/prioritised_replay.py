@@ -37,8 +37,8 @@ SLACK = 0.02
 
 TESTS = 500
 PRIORITIES = (2.0, 128.0, 2.0, 16.0)
-TELLING = ([0.75, 128.0, 2.0, 2.0], [2.0, 2.0, 128.0, 16.0, 2.0], [0.75, 128.0, 16.0])
-"""Priorities below 1 too, which a clip at 1 leaves alone."""
+TELLING = ([0.75, 128.0, 2.0, 2.0], [2.0, 2.0, 128.0, 16.0, 2.0], [16.0, 128.0, 16.0])
+"""Priorities below 1 too, which a clip at 1 leaves alone, and with a least one far above 1."""
 
 STAGES = {
     "fresh": "before any update",
@@ -114,7 +114,8 @@ def _by_age(buffer: LinearScan) -> Array:
 
 def _state(buffer: LinearScan) -> tuple[Array, Array]:
     """Probabilities, and the weight of row i in a batch of rows i and j, by age."""
-    pairs = _weights_of(buffer, lambda i, j: [i, j])
+    # Where one row is held, batches are of one.
+    pairs = _weights_of(buffer, lambda i, j: [i, j][: len(buffer.rows)])
     return buffer.probabilities()[_by_age(buffer)], pairs[..., 0]
 
 

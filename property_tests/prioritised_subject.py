@@ -196,7 +196,7 @@ def play(make: PrioritisedFactory, facts: Case) -> Observation:
     fresh, single, pair, later   how often each row came: before the update, after it one at a
                                  time and in pairs, after one more row; the last entry counts
                                  what is not held
-    weights_*, fresh_weights_*   [i, j] the weight of row i in a batch of rows i and j: the least
+    weights_*, fresh_weights_*   [i, j] the weight of row i in a batch of i and then j: the least
                                  and the largest seen, NaN where the two never came together
     repeated_weights             [i, j] the three weights of a batch of rows i, i and j: of two rows
                                  alone, weights in the wrong order are weights of the wrong size
@@ -227,7 +227,7 @@ def play(make: PrioritisedFactory, facts: Case) -> Observation:
         "without_replacement": np.array(
             held > 1 and not any(batch.steps[0] == batch.steps[-1] for batch in pairs)
         ),
-        **_weights("weights", [*single, *pairs], oldest, held),
+        **_weights("weights", pairs, oldest, held),
         "repeated_weights": _repeated_weights(triples, oldest, held),
         "later": _counts(later, adds + 2 - last, last),
     }
@@ -251,9 +251,8 @@ def _weights(name: str, batches: list[Sampled], oldest: int, held: int) -> dict[
         places = batch.steps - oldest
         if ((places < 0) | (places >= held)).any():
             continue
-        for own, other, weight in zip(places, places[::-1], batch.weights, strict=True):
-            low[own, other] = np.fmin(low[own, other], weight)
-            high[own, other] = np.fmax(high[own, other], weight)
+        pair, weight = (places[0], places[-1]), batch.weights[0]
+        low[pair], high[pair] = np.fmin(low[pair], weight), np.fmax(high[pair], weight)
     return {f"{name}_low": low, f"{name}_high": high}
 
 

@@ -25,11 +25,11 @@ class VerifiableTask:
 
     def right_tokens(self, prompts: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """[B, T] bool, which tokens of the answers [B, T] are right."""
-        return np.asarray(tokens == self.answer(prompts))
+        return np.equal(tokens, self.answer(prompts))
 
     def solved(self, prompts: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """[B] bool, which answers are right from the first token to the last."""
-        return self.right_tokens(prompts, tokens).all(axis=1)
+        return np.asarray(self.right_tokens(prompts, tokens).all(axis=1))
 
 
 def sort_digits(*, digits: int = 4, base: int = 6) -> VerifiableTask:
