@@ -286,6 +286,7 @@ SPEC = FunctionContract(
     properties=PROPERTIES,
     faults=FAULTS,
     layouts=transitions.LAYOUTS,
+    batch_decides=True,
     words=("potential_shaping", "shaping", "shaped_reward", "shape_reward", "potential_based"),
 )
 CONTRACT = build(SPEC)
