@@ -3,8 +3,8 @@
 A detector is made for a finished run. Asked again and again while a run goes on, it would raise its
 voice at every dip that recovers, so three rules stand in between:
 
-    looks       at growing distances (each after 5 % more records, and at least 3), so that all looks together cost no
-                more than twenty times the last one
+    looks       at growing distances (each after 5 % more records, and at least 3), so that all looks
+                together cost no more than twenty times the last one
     an alarm    becomes a warning once every look has confirmed it while the run grew by a quarter
     "not yet"   (a return that has not risen, a critic that explains nothing, values that have not
                 settled) is a fault of a run that is half over or more, not of one that has just begun;
@@ -42,6 +42,7 @@ _NOT_YET: dict[str, float] = {
     faults_language.STUCK_AT_LOG2.name: 0.5,
     faults_language.NO_SIGNAL.name: 0.5,
     faults_language.KL_FLAT_REWARD.name: 0.5,
+    faults.OVERESTIMATION.name: 0.5,
     faults.Q_DIVERGENCE.name: 0.75,  # values grow as long as an agent learns
 }
 """Fraction of a run from which on something that has not happened yet is a fault."""
