@@ -10,10 +10,13 @@ touched, and memory stays below 1 MB for twenty signals. `docs/monitoring.md` sh
 
 from __future__ import annotations
 
+import sys
+import sysconfig
 import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -21,7 +24,7 @@ from rlcheck import verdicts
 from rlcheck.errors import TrainingStopped, TrainingWarning, UsageError
 from rlcheck.records import Report, SubjectReport
 from rlcheck.reports import files
-from rlcheck.signals import faults
+from rlcheck.signals import faults, hyper_parameters
 from rlcheck.signals.findings import PREFIX, Alarm
 from rlcheck.signals.history import History
 from rlcheck.signals.recognising import recognise
@@ -33,6 +36,8 @@ ACTIONS = ("warn", "stop")
 _NO_REASON_TO_STOP = frozenset({faults.THROUGHPUT.name.removeprefix(PREFIX)})
 _NAMES_SHOWN = 8
 SUBJECT = "training"
+_OTHERS = (str(Path(__file__).parent), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+"""Folders of rlcheck and of installed packages."""
 
 
 def monitor(
@@ -163,7 +168,7 @@ class Monitor:
             if not self._broken:
                 self._broken = True
                 text = f"rlcheck could not judge this training ({type(error).__name__}: {error})"
-                warnings.warn(text, TrainingWarning, stacklevel=3)
+                warn(text)
             return []
         for run in self._runs:
             run.scalars(history.last_step, {"warnings": len(self.warned)})
@@ -172,29 +177,35 @@ class Monitor:
     def _tell(self, alarms: Sequence[Alarm], may_stop: bool = True) -> None:
         if not alarms:
             return
-        text = self._words(alarms)
-        self._told.append(text)
+        name, text = PREFIX + alarms[0].fault, self._words(alarms)
+        self._told.append(f"{name} was told at {self._when()}")
         for run in self._runs:
-            run.alert(SUBJECT, PREFIX + alarms[0].fault, text)
+            run.alert(SUBJECT, name, text)
         serious = any(alarm.fault not in _NO_REASON_TO_STOP for alarm in alarms)
         if may_stop and serious and self._on_failure == "stop":
             self.stopped = True
             raise TrainingStopped(text)
-        warnings.warn(text, TrainingWarning, stacklevel=3)
+        warn(text)
 
     def _words(self, alarms: Sequence[Alarm]) -> str:
         first, name = alarms[0], PREFIX + alarms[0].fault
-        fault, step = BY_NAME[name], self._history.last_step
-        total = self._watching.total_steps
-        share = f" ({min(step / total, 1.0):.0%} of the run)" if total else ""
+        fault = BY_NAME[name]
         also = ", ".join(alarm.fault for alarm in alarms[1:])
-        return (
-            f"{fault.title} [{name}]\n"
-            f"  seen at step {step:,.0f}{share}: {first.message}\n"
-            f"  fix: {fault.fix}\n"
-            + (f"  probably caused by it: {also}\n" if also else "")
-            + f"  more: rlcheck explain {name}"
-        )
+        lines = [
+            f"{fault.title} [{name}]",
+            f"seen at {self._when()}: {first.message}",
+            f"fix: {fault.fix}",
+        ]
+        if also:
+            lines.append(f"probably caused by it: {also}")
+        if not self._told:  # unusual settings are often the cause
+            lines += hyper_parameters.advice(self._history.log())
+        return "\n  ".join([*lines, f"more: rlcheck explain {name}"])
+
+    def _when(self) -> str:
+        step, total = self._history.last_step, self._watching.total_steps
+        share = f" ({min(step / total, 1.0):.0%} of the run)" if total else ""
+        return f"step {step:,.0f}{share}"
 
     def _warn_of_unknown_names(self) -> None:
         history = self._history
@@ -205,7 +216,15 @@ class Monitor:
             f"rlcheck.monitor knows none of the metrics ({names}) and has watched nothing; say what "
             'they are, as in bind={"my_reward": "episode_return"}'
         )
-        warnings.warn(text, TrainingWarning, stacklevel=4)
+        warn(text)
+
+
+def warn(text: str) -> None:
+    """A `TrainingWarning` that shows the user's own line, such as the call of `learn`."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OTHERS):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, TrainingWarning, stacklevel=level)
 
 
 def _wandb_run(destination: files.Destination) -> Any:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlcheck.errors import TrainingStopped, TrainingWarning
-from rlcheck.monitoring import Monitor, monitor
+from rlcheck.errors import TrainingStopped
+from rlcheck.monitoring import Monitor, monitor, warn
 
 
 class Watched:
@@ -44,7 +43,7 @@ class Watched:
         try:
             self.watch.log(step, metrics)
         except TrainingStopped as stopped:
-            warnings.warn(f"training stopped: {stopped}", TrainingWarning, stacklevel=3)
+            warn(f"training stopped: {stopped}")
             return False
         return True
 

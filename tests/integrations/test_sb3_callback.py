@@ -65,8 +65,9 @@ class Doomed:
 
 def test_stop_ends_a_doomed_training_and_what_follows_still_runs():
     model, watching = ppo(), callback(on_failure="stop")
-    with pytest.warns(rlcheck.TrainingWarning, match="training stopped: .*"):
+    with pytest.warns(rlcheck.TrainingWarning, match="training stopped: .*") as told:
         model.learn(64 * 40, callback=[Doomed(), watching])
+    assert told[0].filename == __file__
     assert watching.watch.stopped
     assert list(watching.watch.warned) == ["training-log/not-finite"]
     assert model.num_timesteps < 64 * 10

@@ -59,6 +59,12 @@ def test_a_collapse_is_told_once_with_steps_numbers_and_the_fix():
     assert "rlcheck explain training-log/entropy-collapse" in text
 
 
+def test_an_unusual_setting_is_named_with_the_first_fault():
+    sick = story("entropy-collapse")
+    with pytest.warns(rlcheck.TrainingWarning, match="entropy_coef = -2 is unusual"):
+        replay(Log(sick.signals, {**sick.config, "ent_coef": -2.0}))
+
+
 def test_stop_raises_out_of_the_loop_and_leaves_the_report(tmp_path):
     path = tmp_path / "report.json"
     with pytest.raises(rlcheck.TrainingStopped, match="entropy-collapse"):
@@ -68,7 +74,7 @@ def test_stop_raises_out_of_the_loop_and_leaves_the_report(tmp_path):
     subject = report["subjects"][0]
     assert subject["name"] == "training"
     assert subject["diagnosis"][0]["fault"] == COLLAPSE
-    assert "seen at step 1" in subject["notes"][0]
+    assert subject["notes"][0].startswith(f"{COLLAPSE} was told at step 1")
 
 
 @pytest.mark.slow
