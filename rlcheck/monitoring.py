@@ -5,7 +5,8 @@
             watch.log(step, {"entropy": entropy, "episode_return": returns, "approx_kl": kl})
 
 Only numbers that are logged anyway are looked at: no random stream, no gradient and no parameter is
-touched, and twenty signals take at most 2 MB however long the training is. `docs/monitoring.md` shows a session.
+touched, and twenty signals take at most 2 MB however long the training is. `docs/monitoring.md` shows a
+session.
 """
 
 from __future__ import annotations
