@@ -118,6 +118,11 @@ class Destination:
         self.run.summary["rlcheck/fault"] = faults[0] if faults else ""
         self._artifact(report, interrupted)
 
+    @property
+    def where(self) -> str:
+        """How to get to the run."""
+        return self.run.url or f"offline; to send it: wandb sync {Path(self.run.dir).parent}"
+
     def finish(self) -> None:
         """Closes the run if it was opened here."""
         if self._run is not None and self._ours:
@@ -149,6 +154,7 @@ def publish(report: Report, interrupted: bool, project: str) -> None:
     destination = Destination(project)
     try:
         destination.report(report, interrupted)
+        print(f"W&B run: {destination.where}", file=sys.stderr)
     finally:
         destination.finish()
 

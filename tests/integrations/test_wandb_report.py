@@ -114,8 +114,9 @@ def test_a_run_is_opened_with_everything_in_it(folder, monkeypatch):
     assert {"report.json", "report.html", "reproduce.sh"} <= names
 
 
-def test_the_table_has_a_row_for_every_check(folder):
+def test_the_table_has_a_row_for_every_check(folder, capsys):
     publish()
+    assert f"W&B run: offline; to send it: wandb sync {folder}/wandb/" in capsys.readouterr().err
     (path,) = folder.glob("wandb/offline-run-*/files/media/table/**/*.json")
     table = json.loads(path.read_text())
     assert table["columns"] == ["subject", "check", "status", "message", "fault"]
