@@ -146,14 +146,21 @@ def mdps(where: Domain, *, policy: bool) -> st.SearchStrategy[Case]:
             f"gamma must lie in [0, 1) for MDPs that never end, it is {fixed}; give another one"
         )
 
-    def states(actions: int) -> st.SearchStrategy[list[Any]]:
+    def states(actions: int, least: int) -> st.SearchStrategy[list[Any]]:
         weights = st.tuples(*[st.integers(0, 2)] * actions)
         # One state in three is the end of the task: it leads to itself and earns nothing.
         absorbing = st.sampled_from((False, True, False))
         state = st.tuples(st.tuples(*[_ACTION] * actions), weights, absorbing)
-        return st.lists(state, min_size=1, max_size=4)
+        return st.lists(state, min_size=least, max_size=4)
 
-    drawn = st.tuples(st.integers(1, 3).flatmap(states), where.hyper("gamma", GAMMAS))
+    # Where there is one state, or one action, few mistakes show.
+    some, several = st.integers(1, 3), st.integers(2, 3)
+    listed = st.one_of(
+        some.flatmap(lambda actions: states(actions, 1)),
+        several.flatmap(lambda actions: states(actions, 2)),
+        several.flatmap(lambda actions: states(actions, 3)),
+    )
+    drawn = st.tuples(listed, where.hyper("gamma", GAMMAS))
     return drawn.map(lambda pair: _mdp(pair[0], pair[1], policy))
 
 
