@@ -112,13 +112,13 @@ def _unless_batch_fault(agreeing: Attempt, earlier: list[Attempt]) -> Fitted:
     answers of a faulty version there is a function for `[T, B]` with that fault.
     """
     plan = _plan(agreeing)
-    for attempt in earlier:
+    # What runs on nested lists is not to be judged by what it makes of arrays.
+    alike = [attempt for attempt in earlier if _plan(attempt).kind is plan.kind]
+    for attempt in alike:
         mixes = attempt.runs and attempt.agreeing and plan.layout is Layout.SINGLE
         if mixes and _likeness(attempt) >= (1.0, 1.0):
             return attempt.fitted
-        # The shapes of what runs on nested lists are not to be judged by what it makes of arrays.
-        alike = _plan(attempt).kind is plan.kind and plan.layout is not Layout.AS_WRITTEN
-        if alike and _misshapen_by_a_fault(attempt):
+        if plan.layout is not Layout.AS_WRITTEN and _misshapen_by_a_fault(attempt):
             return attempt.fitted
     return agreeing.fitted
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import warnings
 from collections.abc import Sequence
@@ -27,15 +26,18 @@ def as_subject(contract: FunctionContract, model: Model, takes: Sequence[str] = 
         takes: the parameters to have, where not all.
     """
 
-    @functools.wraps(contract.oracle)
     def subject(**inputs: Any) -> Any:
         outputs = evaluate(model, inputs)
         return outputs if len(outputs) > 1 else outputs[0]
 
+    signature = inspect.signature(contract.oracle)
     if takes:
         kind = inspect.Parameter.KEYWORD_ONLY
-        named = [inspect.Parameter(name, kind) for name in takes]
-        subject.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
+        signature = inspect.Signature([inspect.Parameter(name, kind) for name in takes])
+    subject.__signature__ = signature  # type: ignore[attr-defined]
+    subject.__name__ = subject.__qualname__ = contract.oracle.__name__
+    # Models compute on arrays, whatever their code looks like: the annotation says so.
+    subject.__annotations__ = {"return": "np.ndarray"}
     return subject
 
 
