@@ -31,6 +31,9 @@ _MOVING_KL = 0.1
 _REPLACED = 1.0
 """After one update with this divergence, in nats, old and new policy have little in common."""
 
+_REPLACING_SHARE = 1 / 3
+"""Share of such updates with which nothing can be learned."""
+
 _ROUNDING = 1e-6
 """Divergence, in nats, that float32 leaves where there is none."""
 
@@ -44,13 +47,16 @@ def kl_spikes(log: Log) -> Finding:
     assert returns is not None, "needs a return"
     later = window(kl, 0.2, 1.0)
     harmed = returns.collapsed or returns.below_first or (returns.goal is not None and returns.low)
-    if later.median > (_LARGE_KL if harmed else _REPLACED) and not returns.rose:
+    # Once the policy is ruined its updates may be nothing at all, so a share of large ones is enough.
+    replaced = float(np.percentile(later.values, 100 * (1 - _REPLACING_SHARE)))
+    if (replaced > _REPLACED or (harmed and later.median > _LARGE_KL)) and not returns.rose:
         return Alarm(
             "kl-spikes",
             f"the median divergence of an update is {show(later.median)} nats in "
-            f"{steps(later.span)}, where 0.01 to 0.05 is usual, and {returns.in_words()}",
+            f"{steps(later.span)}, a third are {show(replaced)} and more, where 0.01 to 0.05 is usual, "
+            f"and {returns.in_words()}",
             later.span,
-            {"median": later.median, "return": returns.last.median},
+            {"median": later.median, "a_third_above": replaced, "return": returns.last.median},
             strength=0.85,
         )
     typical = max(float(np.median(kl.values)), 1e-6)
@@ -184,9 +190,9 @@ DETECTORS: tuple[Detector, ...] = (
         "No update changes the policy far beyond the clip range.",
         "Spikes alone are common, most of all early, and are no alarm. One is raised where the "
         "median after the first fifth exceeds 0.2 nats and the return collapsed or is known to be "
-        "low (1 nat where it merely does not rise), where one update of more than 1 nat is followed "
-        "by returns below those of the untrained policy, and where a divergence of more than ten "
-        "times the usual one is followed at once by a lasting collapse of the return.",
+        "low, where a third of them exceed 1 nat and it does not rise, where one update of more "
+        "than 1 nat is followed by returns below those of the untrained policy, and where a "
+        "divergence of more than ten times the usual one is followed at once by a lasting collapse.",
         (need("approx_kl", least=10), RETURN),
         kl_spikes,
         (faults.KL_SPIKES,),
