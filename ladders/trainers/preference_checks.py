@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from ladders.trainers import preference_trials as trials
 from ladders.trainers.preference_semantics import CHANGES, CORRECT, VARIANTS
-from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, one_trial
+from ladders.trainers.shared import EXACT, accumulation_suspect, varies
+from rlcheck.records import Check, Context, Evidence, Outcome, Status, one_trial
 
 PREFIX = "preference-trainer"
 LOG_2 = 0.6931471805599453
-EXACT, PARTLY = 0.99, 0.3
+PARTLY = 0.3
 
 
 def _numbers(values: list[float]) -> str:
@@ -190,11 +191,7 @@ def judge_splits(evidence: Evidence, context: Context) -> Outcome:
         f"four pairs as {count} batches of {size} give {factor:.3g} times the gradient of one batch of "
         "four; expected the same"
     )
-    suspects = {f"{PREFIX}/accumulation-wrong": 0.5}
-    if abs(factor * count - 1) < 0.1:
-        suspects = {f"{PREFIX}/accumulation-divided-twice": 0.95}
-    elif abs(factor / count - 1) < 0.1:
-        suspects = {f"{PREFIX}/accumulation-not-divided": 0.95}
+    suspects = accumulation_suspect(PREFIX, factor, count) or {f"{PREFIX}/accumulation-wrong": 0.5}
     return Outcome(Status.FAILED, message, evidence, suspects)
 
 
@@ -218,16 +215,6 @@ SIDES = Check(
     judge=one_trial(judge_sides),
     catches=(f"{PREFIX}/padding-counted",),
 )
-
-
-def varies(*options: str) -> Callable[[Evidence, Settings], str | None]:
-    """Skip a check unless the factory lets these options be varied."""
-
-    def applies(facts: Evidence, settings: Settings) -> str | None:
-        missing = [option for option in options if option not in facts["varies"]]
-        return f"the factory does not name {', '.join(missing)}" if missing else None
-
-    return applies
 
 
 SPLIT = Check(

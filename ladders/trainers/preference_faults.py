@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ladders.trainers.shared import accumulation_faults
 from rlcheck.records import Fault
 
 _TRL = "https://github.com/huggingface/trl/commit/"
@@ -146,23 +147,10 @@ FAULTS = (
         "Margins are taken between answers to different prompts.",
         "Split the concatenated batch as it was put together.", "the split of the concatenated batch",
     ),
-    _fault(
-        "accumulation-divided-twice", "accumulated losses are divided by their number twice",
-        "The effective learning rate shrinks with accumulation.", "Divide exactly once.",
-        "a custom loss in a trainer that already divides",
-        "https://github.com/unslothai/unsloth-zoo/pull/1023",
-    ),
-    _fault(
-        "accumulation-not-divided", "accumulated losses are not divided by their number",
-        "The gradient grows with the number of accumulated batches.", "Divide exactly once.",
-        "a custom loss in a trainer that leaves the division to it",
-        _TRL + "40c238395e34", _TRL + "d14f7f3eb274",
-    ),
-    _fault(
-        "accumulation-wrong", "accumulation changes the gradient of a step",
-        "The same pairs in smaller batches train another policy.",
-        "Let every micro-batch contribute its share of the whole batch's mean.",
-        "normalisation per micro-batch", "https://github.com/allenai/open-instruct/commit/48664c50478d",
+    *accumulation_faults(
+        "preference-trainer", items="pairs",
+        not_divided=(_TRL + "40c238395e34", _TRL + "d14f7f3eb274"),
+        wrong="https://github.com/allenai/open-instruct/commit/48664c50478d", paper=DPO,
     ),
     _fault(
         "dropout-on", "dropout is active while log-ratios are computed",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ladders.trainers import group_semantics
 from ladders.trainers import rollout_trials as trials
-from ladders.trainers.preference_checks import EXACT, varies
 from ladders.trainers.rollout_semantics import CHANGES, CORRECT
+from ladders.trainers.shared import EXACT, accumulation_suspect, varies
 from rlcheck.records import Check, Context, Evidence, Outcome, Status, one_trial
 
 PREFIX = "rl-trainer"
@@ -183,11 +183,9 @@ def judge_splits(evidence: Evidence, context: Context) -> Outcome:
         f"sixteen completions as {count} batches of {size} give {factor:.3g} times the gradient that "
         "the loss has; expected 1"
     )
-    if abs(factor * count - 1) < 0.1:
-        suspects = {_fault("accumulation-divided-twice"): 0.95}
+    suspects = accumulation_suspect(PREFIX, factor, count)
+    if suspects is not None:
         return Outcome(Status.FAILED, message, evidence, suspects)
-    if abs(factor / count - 1) < 0.1:
-        return Outcome(Status.FAILED, message, evidence, {_fault("accumulation-not-divided"): 0.95})
     if "token-mean" in evidence["semantics"]:
         # A mean over the tokens of each batch is a published choice; it depends on the split.
         note = (

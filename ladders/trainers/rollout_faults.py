@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ladders.trainers.shared import accumulation_faults
 from rlcheck.records import Fault
 
 _TRL = "https://github.com/huggingface/trl/commit/"
@@ -125,22 +126,9 @@ _LOSS = (
         "reference-trained", "the reference model changes during training",
         "It follows the policy, so the KL vanishes.", "Freeze a copy.", "where the reference is made",
     ),
-    _fault(
-        "accumulation-divided-twice", "accumulated losses are divided by their number twice",
-        "The effective learning rate shrinks with accumulation.", "Divide exactly once.",
-        "a custom loss in a trainer that already divides",
-        "https://github.com/unslothai/unsloth-zoo/pull/1023",
-    ),
-    _fault(
-        "accumulation-not-divided", "accumulated losses are not divided by their number",
-        "The gradient grows with the number of accumulated batches.", "Divide exactly once.",
-        "a custom loss in a trainer that leaves the division to it", _TRL + "d14f7f3eb274",
-    ),
-    _fault(
-        "accumulation-wrong", "accumulation changes the gradient of a step",
-        "The same completions in smaller batches train another policy.",
-        "Let every micro-batch contribute its share of the whole.", "normalisation per micro-batch",
-        _VERL + "e160d3b2e0e0",
+    *accumulation_faults(
+        "rl-trainer", items="completions", not_divided=(_TRL + "d14f7f3eb274",),
+        wrong=_VERL + "e160d3b2e0e0", paper=GRPO,
     ),
 )  # fmt: skip
 
