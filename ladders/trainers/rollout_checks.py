@@ -133,7 +133,7 @@ LOSS = Check(
     explanation=(
         "rlcheck moves the policy until about a third of the ratios leave the clip range, computes every "
         "token's log-probability by itself, one sequence at a time, and from them the published losses "
-        "(ratio of a token, a sequence, a product; four ways to add up; the estimators of the KL) and "
+        "(ratio of a token, a sequence, a product; three ways to add up; the estimators of the KL) and "
         "those of every known mistake. The trainer's loss, and the gradient of every parameter, must "
         "equal a published one."
     ),
