@@ -3,6 +3,7 @@
     python benchmarks/environments.py                    both matrices, as Markdown
     python benchmarks/environments.py --only "cartpole*" --kind faulty
     python benchmarks/environments.py --kind markov --repetitions 200
+    python benchmarks/environments.py --kind time        seconds of whole runs, slow environments included
 
 Every run is written at once as a line of `--out`; started again, the command does only what is missing.
 """
@@ -10,7 +11,9 @@ Every run is written at once as a line of `--out`; started again, the command do
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import subprocess
 import sys
 import time
 import warnings
@@ -100,29 +103,103 @@ def run(kind: str, name: str, subject: Any, seed: int) -> dict[str, Any]:
 # --- the Markov test, over and over ---------------------------------------------------------------
 
 
-def markov_rates(repetitions: int) -> None:
-    """Print how often the Markov test alarms; only CartPole without velocities hides its state."""
-    subjects: dict[str, Any] = {
-        "CartPole": cartpole,
-        "CartPole without velocities": lambda: masked("CartPole-v1", [0, 2]),
-        "the same, two frames": lambda: gymnasium.wrappers.FlattenObservation(
-            gymnasium.wrappers.FrameStackObservation(masked("CartPole-v1", [0, 2]), 2)
+def markov_subjects() -> dict[str, tuple[Any, bool]]:
+    """Name -> (what makes it, whether the observation hides the state)."""
+    return {
+        "CartPole": (cartpole, False),
+        "CartPole without velocities": (lambda: masked("CartPole-v1", [0, 2]), True),
+        "the same, two frames": (
+            lambda: gymnasium.wrappers.FlattenObservation(
+                gymnasium.wrappers.FrameStackObservation(masked("CartPole-v1", [0, 2]), 2)
+            ),
+            False,
         ),
-        "FrozenLake (slippery)": "FrozenLake-v1",
+        "FrozenLake (slippery)": ("FrozenLake-v1", False),
     }
-    print("| subject | called not Markov | of | two frames said to restore |\n|---|---|---|---|")
+
+
+def markov_run(name: str, seed: int) -> dict[str, Any]:
+    """What the Markov test alone says of one subject with one seed."""
     only = ["environment/observation-is-markov"]
-    for name, subject in subjects.items():
-        alarms = restored = 0
-        for seed in range(repetitions):
-            report = rlcheck.check(subject, "environment", seed=seed, select=only)
-            failed = report.results[0].status == "failed"
-            alarms += failed
-            restored += (
-                failed and "the action between them, restore it" in report.results[0].message
-            )
-        row = f"| {name} | {alarms} | {repetitions} | {restored if alarms else '-'} |"
-        print(row, flush=True)
+    (result,) = rlcheck.check(
+        markov_subjects()[name][0], "environment", seed=seed, select=only
+    ).results
+    alarm = result.status == "failed"
+    restored = alarm and result.message.endswith("the action between them, restore it")
+    return {"kind": "markov", "name": name, "seed": seed, "alarm": alarm, "restored": restored}
+
+
+def markov_table(rows: list[dict[str, Any]]) -> str:
+    """How often each subject was called not Markov, and the error rate that this leaves possible."""
+    lines = [
+        "| subject | called not Markov | of | error rate at most (95 %) | two frames said to restore |",
+        "|---|---|---|---|---|",
+    ]
+    for name, (_, hides) in markov_subjects().items():
+        runs = [row for row in rows if row["kind"] == "markov" and row["name"] == name]
+        if not runs:
+            continue
+        alarms = sum(row["alarm"] for row in runs)
+        errors = len(runs) - alarms if hides else alarms
+        bound = f"{upper_bound(errors, len(runs)):.1%}"
+        restored = sum(row["restored"] for row in runs) if hides else "-"
+        lines.append(f"| {name} | {alarms} | {len(runs)} | {bound} | {restored} |")
+    return "\n".join(lines)
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+class Slow(gymnasium.Wrapper):
+    """Each step takes 10 ms longer."""
+
+    def step(self, action: Any) -> Any:
+        time.sleep(0.01)
+        return self.env.step(action)
+
+
+def slow() -> gymnasium.Env:
+    """CartPole on a slow machine, for the command line."""
+    return Slow(cartpole())
+
+
+def time_run(name: str) -> dict[str, Any]:
+    """Seconds of one `rlcheck run`, start of the program included."""
+    target, *options = COMMANDS[name]
+    program = str(Path(sys.executable).with_name("rlcheck"))
+    command = [program, "run", target, "--as", "environment", *options, "--report", "json"]
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = round(time.perf_counter() - started, 1)
+    (subject,) = json.loads(done.stdout)["subjects"]
+    said = [note for note in subject["notes"] if "left out" in note]
+    return {
+        "kind": "time",
+        "name": name,
+        "seed": 0,
+        "seconds": seconds,
+        "verdict": subject["verdict"],
+        "left_out": said,
+    }
+
+
+_SLOW = f"{Path(__file__).resolve()}:slow"
+COMMANDS = {
+    "CartPole-v1": ("CartPole-v1",),
+    "10 ms a step": (_SLOW,),
+    "10 ms a step, --set seconds=30": (_SLOW, "--set", "seconds=30"),
+    "10 ms a step, --set seconds=30 --jobs 1": (_SLOW, "--set", "seconds=30", "--jobs", "1"),
+}
+
+
+def time_table(rows: list[dict[str, Any]]) -> str:
+    """Seconds on the wall, and what each run said that it left out."""
+    lines = ["| run | verdict | seconds | said to be left out |", "|---|---|---|---|"]
+    for row in rows:
+        if row["kind"] == "time":
+            said = "; ".join(row["left_out"]) or "nothing"
+            lines.append(f"| {row['name']} | {row['verdict']} | {row['seconds']} | {said} |")
+    return "\n".join(lines)
 
 
 # --- the tables -----------------------------------------------------------------------------------
@@ -155,36 +232,52 @@ def tables(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def wanted(options: argparse.Namespace) -> list[tuple[str, str, int, Callable[[], dict[str, Any]]]]:
+    """(kind, name, seed, what runs it) of everything that was asked for."""
+    found: list[tuple[str, str, int, Callable[[], dict[str, Any]]]] = []
+    seed = options.seed
+    if options.kind == "markov":
+        for name in markov_subjects():
+            for one in range(seed, seed + options.repetitions):
+                found.append(("markov", name, one, functools.partial(markov_run, name, one)))
+    if options.kind == "time":
+        found += [("time", name, 0, functools.partial(time_run, name)) for name in COMMANDS]
+    subjects = {
+        "faulty": {name: case[0] for name, case in FAULTY.items()},
+        "correct": correct(),
+    }
+    for kind in ("faulty", "correct"):
+        if options.kind in (kind, "both"):
+            for name, subject in subjects[kind].items():
+                found.append((kind, name, seed, functools.partial(run, kind, name, subject, seed)))
+    return [one for one in found if fnmatchcase(one[1], options.only)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kind", choices=["faulty", "correct", "both", "markov"], default="both")
+    kinds = ["faulty", "correct", "both", "markov", "time"]
+    parser.add_argument("--kind", choices=kinds, default="both")
     parser.add_argument("--only", default="*", metavar="GLOB")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repetitions", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path("environments.jsonl"))
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    if options.kind == "markov":
-        markov_rates(options.repetitions)
-        return
     rows = []
     if options.out.exists():
         rows = [json.loads(line) for line in options.out.read_text().splitlines()]
     done = {(row["kind"], row["name"], row["seed"]) for row in rows}
-    subjects = {
-        "faulty": {name: case[0] for name, case in FAULTY.items()},
-        "correct": correct(),
-    }
-    for kind in ("faulty", "correct") if options.kind == "both" else (options.kind,):
-        for name, subject in subjects[kind].items():
-            if not fnmatchcase(name, options.only) or (kind, name, options.seed) in done:
-                continue
-            row = run(kind, name, subject, options.seed)
-            rows.append(row)
-            with options.out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+    for kind, name, seed, go in wanted(options):
+        if (kind, name, seed) in done:
+            continue
+        row = go()
+        rows.append(row)
+        with options.out.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        if kind != "markov":
             print(f"{name}: {row['verdict']} {row.get('named', [])[:1]}", file=sys.stderr)
-    print(tables(rows))
+    table = {"markov": markov_table, "time": time_table}.get(options.kind, tables)
+    print(table(rows))
 
 
 if __name__ == "__main__":

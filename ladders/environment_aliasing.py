@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ladders.environment_clock import clock
+from ladders.environment_clock import Clock, clock
 from ladders.environment_faults import ALIASED, INFO_ALIASED
 from ladders.environment_interface import INTERFACE
 from ladders.environment_subject import EnvironmentSubject
@@ -35,16 +35,16 @@ def keep_observations(subject: EnvironmentSubject, trial: Trial, context: Contex
         if not equal(event.observation, was):
             now = show(event.observation)
             return {**found, "changed": event.place, "was": show(was), "now": now}
-    return {**found, "written": _written_through(subject, trial.seed)}
+    return {**found, "written": _written_through(subject, trial.seed, clock(context, share=0.5))}
 
 
-def _written_through(subject: EnvironmentSubject, seed: int) -> str:
+def _written_through(subject: EnvironmentSubject, seed: int, timer: Clock) -> str:
     """Where a walk parts after its observations were overwritten by the one who received them."""
     with subject.fresh() as env:
-        plain = kept(walk(env, seed, episodes=3, steps=WRITTEN))
+        plain = kept(walk(env, seed, episodes=3, steps=WRITTEN, clock=timer))
     spoilt: list[Event] = []
     with subject.fresh() as env:
-        for event in walk(env, seed, episodes=3, steps=WRITTEN):
+        for event in walk(env, seed, episodes=3, steps=len(plain)):
             spoilt += kept(iter([event]))
             _overwrite(event.observation)
     part = first_difference(plain, spoilt)

@@ -13,6 +13,9 @@ SECONDS = {Budget.QUICK: 1.5, Budget.STANDARD: 2.5, Budget.THOROUGH: 30.0}
 WAITING = 2.0
 """Times as long on the clock on the wall: a busy machine shall not change what is looked at."""
 
+SHARES = 28.0
+"""What the shares of all checks add up to, with those that need a metric or a base environment."""
+
 
 @dataclass(slots=True)
 class Clock:
@@ -24,15 +27,17 @@ class Clock:
     worked: float = field(default_factory=time.process_time)
 
     def over(self, done: int, wanted: int, unit: str = "steps") -> bool:
-        """Whether the time is up, with `done` of `wanted` units of play behind us."""
+        """Whether the time is up, with `done` of `wanted` units of play behind us.
+
+        Of nested plays the outermost, which is asked last, knows best what is missing.
+        """
         work = time.process_time() - self.worked
         if work < self.seconds and self.elapsed < WAITING * self.seconds:
             return False
-        if not self.left_out:
-            pace = f", {1000 * self.elapsed / done:.3g} ms each" if done else ""
+        if done < wanted:
             self.left_out = (
-                f"left out for lack of time: {wanted - done:,} of {wanted:,} {unit}{pace}; "
-                "--budget thorough gives ten times as long"
+                f"left out for lack of time: {wanted - done:,} of {wanted:,} {unit}; --budget thorough "
+                "or --set seconds=N gives more"
             )
         return True
 
@@ -48,6 +53,12 @@ class Clock:
 
 
 def clock(context: Context, share: float = 1.0) -> Clock:
-    """A clock for one trial: its share of what the budget allows, and never near the timeout."""
-    allowed = SECONDS[context.settings.budget] * share
-    return Clock(min(allowed, context.settings.timeout_s / 10))
+    """A clock for one trial: its share of what the budget allows, and never near the timeout.
+
+    Where the user has said how long all play may take (`--set seconds=60`), its share of that instead.
+    """
+    timeout = context.settings.timeout_s / 10
+    total = context.facts.get("seconds")
+    if total:
+        return Clock(min(total * share / (WAITING * SHARES), timeout))
+    return Clock(min(SECONDS[context.settings.budget] * share, timeout))

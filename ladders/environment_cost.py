@@ -40,10 +40,10 @@ def time_steps(subject: EnvironmentSubject, trial: Trial, context: Context) -> E
                 _steps(new, 20, timer)  # what is set up on first use is over
                 fresh.append(_block(new, timer))
             used.append(_block(old, timer))
+            whole = done + 1 - bool(timer.left_out)  # the last round may have been cut short
             a_round = wear + 2 * BLOCK
-            if timer.over((done + 1) * a_round, ROUNDS * a_round):
+            if timer.over(whole * a_round, ROUNDS * a_round):
                 break
-    whole = len(used) - bool(timer.left_out)  # the last round was cut short
     return {
         "wear": wear,
         "used": used[:whole],

@@ -72,7 +72,8 @@ def _play(subject: EnvironmentSubject, seed: int, context: Context) -> Play:
             if len(events) % 100 == 0:
                 context.progress(len(events) / steps, "random play")
     seconds = timer.elapsed / max(len(events), 1)
-    return Play(events, timer.notes, seconds)
+    notes = tuple(f"{note} (a step takes {1000 * seconds:.3g} ms)" for note in timer.notes)
+    return Play(events, notes, seconds)
 
 
 def _bytes(space: spaces.Space) -> int:

@@ -73,7 +73,8 @@ def evolve(subject: EnvironmentSubject, seed: int, timer: Clock) -> list[list[Ep
         for weights in drawn:
             policy = linear_policy(observations, actions, weights)
             episodes += play(subject, policy, seed + index, 1, timer)
-            if timer.over(len(episodes), POPULATION * ROUNDS, "policies"):
+            done = index * POPULATION + len(episodes)
+            if timer.over(done, POPULATION * ROUNDS, "policies"):
                 return rounds
         elite = drawn[np.argsort([-episode.total for episode in episodes])[:ELITE]]
         mean, spread = elite.mean(axis=0), elite.std(axis=0) + 0.05

@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium
 from gymnasium.wrappers import TimeLimit
 
+from ladders.environment_display import REMEDY, is_about_a_display, opens_a_window
 from ladders.environment_hang import in_time
 from ladders.environment_slot import Slot
 from rlcheck.contracts import Bound, Options
@@ -20,8 +21,9 @@ from rlcheck.errors import BindingError
 from rlcheck.subjects import EnvironmentId
 from rlcheck.suggest import did_you_mean
 
-RESERVED = ("metric", "base", "potential")
-"""Constants that checks read: a held-out measure of success, and what a shaped reward came from."""
+RESERVED = ("metric", "base", "potential", "seconds")
+"""Constants that checks read: a held-out measure of success, what a shaped reward came from, and how
+long all play together may take."""
 
 EXPECTED = (
     "an environment id such as CartPole-v1, an environment class, or a function that makes one"
@@ -36,7 +38,7 @@ class EnvironmentSubject:
         name: what messages call it.
         make: makes an environment.
         vector: whether that is a vector environment.
-        settings: what the user gave for certain checks: `metric`, `base`, `potential`.
+        settings: what the user gave for certain checks: `metric`, `base`, `potential`, `seconds`.
         gamma: the discount of the task, None if nobody said.
         memory: what checks keep for each other, such as the record of random play.
     """
@@ -70,13 +72,26 @@ def bind_environment(raw: Any, options: Options) -> Bound:
         )
     constants = dict(options.constants)
     settings = {name: constants.pop(name) for name in _reserved(raw) if name in constants}
+    seconds = _seconds(settings)
     name, make = _maker(raw, constants)
     env = _made(name, make)
     vector = isinstance(env, gymnasium.vector.VectorEnv)
     _require_environment(env, name)
     with closing(env):
         facts = _facts(env) | {"settings": sorted(settings), "gamma": options.gamma}
+        facts |= {"seconds": seconds}
     return Bound(EnvironmentSubject(name, make, vector, settings, options.gamma), facts)
+
+
+def _seconds(settings: Mapping[str, Any]) -> float | None:
+    given = settings.get("seconds")
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+        raise BindingError(
+            f"seconds: expected a positive number, how long all play may take, got {given!r}"
+        )
+    return float(given)
 
 
 def _reserved(raw: Any) -> list[str]:
@@ -90,27 +105,28 @@ def _reserved(raw: Any) -> list[str]:
 
 def _made(name: str, make: Callable[[], Any]) -> Any:
     try:
-        return in_time(make, f"making {name}")
+        env = in_time(make, f"making {name}")
     except (gymnasium.error.Error, ImportError, OSError) as error:
         raise BindingError(_cannot_be_made(name, error)) from error
     except Exception as error:
-        if _is_about_a_display(error):
+        if is_about_a_display(error):
             raise BindingError(_cannot_be_made(name, error)) from error
         raise
-
-
-def _is_about_a_display(error: Exception) -> bool:
-    text = f"{type(error).__name__} {error}".lower()
-    return any(word in text for word in ("display", "video system", "x server", "opengl", "glfw"))
+    if opens_a_window(env):
+        env.close()
+        raise BindingError(
+            f"{name} is made with render_mode='human', which needs a display and shows each of "
+            "thousands of steps; make it with render_mode=None (--set render_mode=None, if it takes one)"
+        )
+    return env
 
 
 def _cannot_be_made(name: str, error: Exception) -> str:
     said = " ".join(str(error).split()) or type(error).__name__
-    if _is_about_a_display(error):
-        return (
-            f"{name} needs a display to be made ({said}); make it without render_mode='human', "
-            "or set SDL_VIDEODRIVER=dummy or MUJOCO_GL=egl"
-        )
+    if is_about_a_display(error):
+        return f"{name} needs a display to be made ({said}); {REMEDY}"
+    if not isinstance(error, gymnasium.error.Error):
+        said = f"{type(error).__name__}: {said}"
     return f"{name} cannot be made: {said}"
 
 

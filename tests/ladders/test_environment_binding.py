@@ -147,6 +147,57 @@ class TestBadInput:
         with pytest.raises(BindingError, match=r"needs a display to be made .*SDL_VIDEODRIVER"):
             CONTRACT.bind(Windowed, Options())
 
+    def test_a_window_that_reset_opens(self):
+        class Windowed(Line):
+            def reset(self, *, seed=None, options=None):
+                raise RuntimeError("No available video device")
+
+        with pytest.raises(
+            SubjectError, match=r"needs a display \(No available video device\); open"
+        ):
+            run_all(Windowed)
+
+    def test_an_environment_that_shows_every_step(self):
+        with pytest.raises(BindingError, match=r"render_mode='human', which needs a display"):
+            CONTRACT.bind("CartPole-v1", Options(constants={"render_mode": "human"}))
+        CONTRACT.bind("CartPole-v1", Options(constants={"render_mode": None}))
+
+    def test_a_file_that_is_missing_is_named_with_the_kind_of_error(self):
+        class NoFile(Line):
+            def __init__(self):
+                raise FileNotFoundError("assets/map.png")
+
+        with pytest.raises(BindingError, match=r"cannot be made: FileNotFoundError: assets/map"):
+            CONTRACT.bind(NoFile, Options())
+
+    def test_a_step_that_hangs_after_a_while(self, monkeypatch):
+        monkeypatch.setattr("ladders.environment_hang.PATIENCE_S", 0.2)
+
+        class Hangs(Line):
+            steps = 0
+
+            def step(self, action):
+                self.steps += 1
+                while self.steps > 30:
+                    pass
+                return super().step(action)
+
+        with pytest.raises(SubjectError, match=r"`step` did not return within 0\.2 s"):
+            run_all(Hangs)
+
+    def test_four_values_at_the_end_of_an_episode_only(self):
+        class OldEnd(Line):
+            def step(self, action):
+                got = super().step(action)
+                return got[:4] if got[2] else got
+
+        assert "it returned 4 values" in run_all(OldEnd)["resets-and-steps"].message
+
+    @pytest.mark.parametrize("seconds", [0, -1, "ten", True])
+    def test_a_time_budget_that_is_none(self, seconds):
+        with pytest.raises(BindingError, match="seconds: expected a positive number"):
+            CONTRACT.bind(Line, Options(constants={"seconds": seconds}))
+
     def test_an_instance_is_copied_for_each_check(self):
         bound = CONTRACT.bind(Line(start=1.0), Options())
         with bound.subject.fresh() as one, bound.subject.fresh() as other:
