@@ -29,14 +29,11 @@ import gymnasium
 from gymnasium.vector import AutoresetMode
 
 import rlcheck
-from benchmarks.faulty_environments import FAULTY, cartpole, masked
+from ladders.environment_selftest import SINGLE, vectorised
+from ladders.faulty import FAULTY, Planted
+from ladders.faulty.planted import cartpole, masked
 from rlcheck.selftests import upper_bound
 
-SINGLE = (
-    "CartPole-v1 Acrobot-v1 MountainCar-v0 MountainCarContinuous-v0 Pendulum-v1 Blackjack-v1 "
-    "CliffWalking-v1 CliffWalkingSlippery-v1 FrozenLake-v1 FrozenLake8x8-v1 Taxi-v4 "
-    "rlcheck/WarehouseFixed-v0 rlcheck/GridWorldSolvable-v0"
-).split()
 PHYSICS = (
     "LunarLander-v3 LunarLanderContinuous-v3 BipedalWalker-v3 InvertedPendulum-v5 Reacher-v5 "
     "Hopper-v5 HalfCheetah-v5 Ant-v5 Humanoid-v5 CarRacing-v3"
@@ -52,7 +49,7 @@ def correct() -> dict[str, Callable[[], Any] | str]:
     known: dict[str, Any] = {name: name for name in SINGLE}
     for name in VECTORS:
         for mode in AutoresetMode:
-            known[f"{name} x 3, {mode.name}"] = _vector(name, mode)
+            known[f"{name} x 3, {mode.name}"] = vectorised(name, mode)
     known["CartPole-v1 x 3, native"] = lambda: gymnasium.make_vec(
         "CartPole-v1", num_envs=3, vectorization_mode="vector_entry_point"
     )
@@ -70,20 +67,20 @@ def correct() -> dict[str, Callable[[], Any] | str]:
     return known | {name: name for name in PHYSICS}
 
 
-def _vector(name: str, mode: AutoresetMode) -> Callable[[], Any]:
-    return lambda: gymnasium.make_vec(
-        name, num_envs=3, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}
-    )
-
-
 def run(kind: str, name: str, subject: Any, seed: int) -> dict[str, Any]:
     """One environment under the standard budget."""
     started = time.perf_counter()
     worked = time.process_time()
+    planted = subject if isinstance(subject, Planted) else Planted(subject, ())
     try:
         # Stable-Baselines3's checker only remarks; without it nothing imports torch.
         report = rlcheck.check(
-            subject, "environment", seed=seed, ignore=["environment/usable-by-stable-baselines3"]
+            planted.make,
+            "environment",
+            seed=seed,
+            constants=planted.constants,
+            gamma=planted.gamma,
+            ignore=["environment/usable-by-stable-baselines3"],
         )
     except Exception as error:
         return {"kind": kind, "name": name, "seed": seed, "verdict": f"{error}"}
@@ -210,7 +207,7 @@ def tables(rows: list[dict[str, Any]]) -> str:
     faulty = [row for row in rows if row["kind"] == "faulty"]
     right = [row for row in rows if row["kind"] == "correct"]
     caught = [row for row in faulty if row.get("failed")]
-    named = [row for row in caught if set(row["named"][:1]) & set(FAULTY[row["name"]][1])]
+    named = [row for row in caught if set(row["named"][:1]) & set(FAULTY[row["name"]].faults)]
     alarms = [row for row in right if row.get("failed") or "failed" not in row]
     lines = [
         f"- caught: {len(caught)} of {len(faulty)}; named at first place: {len(named)}",
@@ -242,8 +239,8 @@ def wanted(options: argparse.Namespace) -> list[tuple[str, str, int, Callable[[]
                 found.append(("markov", name, one, functools.partial(markov_run, name, one)))
     if options.kind == "time":
         found += [("time", name, 0, functools.partial(time_run, name)) for name in COMMANDS]
-    subjects = {
-        "faulty": {name: case[0] for name, case in FAULTY.items()},
+    subjects: dict[str, dict[str, Any]] = {
+        "faulty": dict(FAULTY),
         "correct": correct(),
     }
     for kind in ("faulty", "correct"):
