@@ -7,6 +7,7 @@ from typing import Any
 
 from ladders import (
     classics,
+    experience_checks,
     first_rungs,
     interface_checks,
     option_checks,
@@ -34,6 +35,7 @@ CAPABILITIES = (
     "parameters",
     "save",
     "stored_actions",
+    "experience",
 )
 
 EXAM = Check(
@@ -48,7 +50,7 @@ EXAM = Check(
     ),
     trial=take_exam,
     judge=judge_exam,
-    requires=("agent/one-update",),
+    requires=("agent/one-update", *(check.name for check in experience_checks.CHECKS)),
     stochastic=True,
     catches=(
         *(semantics.__name__.replace("_", "-") for semantics in FAULTY),
@@ -139,6 +141,7 @@ CONTRACT = Contract(
         *first_rungs.CHECKS,
         seed_checks.SEEDS,
         *interface_checks.CHECKS,
+        *experience_checks.CHECKS,
         option_checks.OPTIONS,
         option_checks.ENTROPY,
         target_checks.TARGET,

@@ -202,7 +202,7 @@ STORED = (
     _stored("unit-rewards", ("reward-clipped",), UnitRewards, "rewards clipped to [-1, 1]"),
     FaultyAgent(
         "dqn-reset-as-next-observation", "SB3 DQN",
-        ("next-observation-after-reset", "next-observation-stale", "truncation-as-terminal"),
+        ("truncation-bootstraps-reset", "next-observation-stale", "truncation-as-terminal"),
         reset_as_next_observation, "after a timeout s' is the next episode's start",
     ),
 )  # fmt: skip

@@ -32,6 +32,41 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Experience:
+    """What an agent has stored for learning. What it does not store is None.
+
+    A rollout keeps the steps of each environment in order, one environment after another; a replay memory
+    of one environment hands out rows in any order, each with the observation that followed.
+
+    Args:
+        observations: [N, ...] what was acted on, as the agent stored it.
+        actions: [N].
+        rewards: [N] in the environment's units; None where several environments were stepped.
+        next_observations: [N, ...] of a replay memory.
+        dones: [N] of a replay memory, 1 where it cuts the bootstrap.
+        values, log_probs: [N] V and log pi as they were when the step was taken, of a rollout.
+        advantages, returns: [N] of a rollout.
+        drawn: `values`, `advantages`, `returns` as one draw for an update hands them out, in any order.
+        n_envs: how many environments were stepped side by side.
+        gamma, lam: discount and trace decay that the agent says it uses.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray | None = None
+    next_observations: np.ndarray | None = None
+    dones: np.ndarray | None = None
+    values: np.ndarray | None = None
+    log_probs: np.ndarray | None = None
+    advantages: np.ndarray | None = None
+    returns: np.ndarray | None = None
+    drawn: Mapping[str, np.ndarray] | None = None
+    n_envs: int = 1
+    gamma: float | None = None
+    lam: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentHandle:
     """One built agent. What the subject does not offer is None.
 
@@ -52,6 +87,7 @@ class AgentHandle:
         load: path -> AgentHandle with the saved state.
         stored_actions: () -> [steps] the last actions that the agent stored for learning, oldest
             first, of one environment.
+        experience: () -> what it stored for learning; asked for after a training.
         native: the user's own object, for checks that know its framework.
     """
 
@@ -68,6 +104,7 @@ class AgentHandle:
     save: Callable[[str], None] | None = None
     load: Callable[[str], AgentHandle] | None = None
     stored_actions: Callable[[], np.ndarray] | None = None
+    experience: Callable[[], Experience] | None = None
     native: Any = None
 
 

@@ -13,6 +13,7 @@ from gymnasium import spaces
 from rlcheck.adapters.arrays import check_actions, module_parameters
 from rlcheck.adapters.protocol import AgentHandle, Task
 from rlcheck.adapters.rng import preserved_rng
+from rlcheck.adapters.sb3_experience import experience_of
 from rlcheck.adapters.sb3_view import View, view
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         act_one=lambda observation: _act_one(seen, observation),
         acting=lambda: _Acting(seen),
         stored_actions=_stored_actions(model),
+        experience=experience_of(seen),
         save=model.save,
         load=lambda path: _load(model, path, task, given),
         native=model,
