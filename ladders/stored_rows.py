@@ -181,7 +181,9 @@ def explanations(mdp: MDP, rows: Rows) -> Iterator[Explanation]:
             yield from _explain(mdp, column, values, models, rows)
 
 
-def _explain(column: str, values: np.ndarray, models: Models, rows: Rows) -> Iterator[Explanation]:
+def _explain(
+    mdp: MDP, column: str, values: np.ndarray, models: Models, rows: Rows
+) -> Iterator[Explanation]:
     _, correct = models[0]
     violated = ~_holds(correct, values, rows)
     found: list[tuple[int, str, np.ndarray]] = []

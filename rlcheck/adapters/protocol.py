@@ -7,7 +7,7 @@ Stable-Baselines3 class or saved model, a training function, a script) each retu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,6 +29,18 @@ class Task:
     env_id: str
     make_env: Callable[[], gymnasium.Env]
     variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One transition to learn from, in the environment's units."""
+
+    observation: np.ndarray
+    action: int
+    reward: float
+    next_observation: np.ndarray
+    terminated: bool
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,9 @@ class AgentHandle:
         action_probabilities: observations [N, ...] -> [N, A].
         fit_transition: (obs, action, reward, next_obs, terminated, truncated, steps) -> losses;
             trains on one transition, `steps` times; returns the critic's loss at every step.
+        fit_rows: (rows, steps) -> None; takes `steps` gradient steps on a replay memory that holds these
+            rows and no others, while the target network stands still.
+        target_q_values: observations [N, ...] -> Q [N, A] of the target network.
         parameters: () -> name -> array copy of every trainable and target tensor.
         act_one: one unbatched observation -> action, exactly as a user would call `predict`.
         acting: () -> a fresh greedy actor (observations [N, ...], episode_start [N]) -> actions,
@@ -98,6 +113,8 @@ class AgentHandle:
     q_values: Callable[[np.ndarray], np.ndarray] | None = None
     action_probabilities: Callable[[np.ndarray], np.ndarray] | None = None
     fit_transition: Callable[..., list[float]] | None = None
+    fit_rows: Callable[[Sequence[Row], int], None] | None = None
+    target_q_values: Callable[[np.ndarray], np.ndarray] | None = None
     parameters: Callable[[], Mapping[str, np.ndarray]] | None = None
     act_one: Callable[[Any], Any] | None = None
     acting: Callable[[], Callable[[np.ndarray, np.ndarray], np.ndarray]] | None = None

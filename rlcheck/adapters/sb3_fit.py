@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
 
+from rlcheck.adapters.protocol import Row
 from rlcheck.adapters.sb3_view import View
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def fit_transition(
     losses = []
     with _logger(model) as logger, _short_rollout(model):
         if not on_policy:
-            _fill_replay(seen, observation, action, reward, next_observation, terminated, truncated)
+            row = Row(observation, action, reward, next_observation, terminated, truncated)
+            _fill_replay(seen, [row])
         for _ in range(steps):
             logger.name_to_value.clear()
             if on_policy:
@@ -134,28 +136,40 @@ def _fill_rollout(
     buffer.compute_returns_and_advantage(last_values=reached, dones=ends)
 
 
-def _fill_replay(
-    seen: View,
-    observation: Any,
-    action: Any,
-    reward: float,
-    next_observation: Any,
-    terminated: bool,
-    truncated: bool,
-) -> None:
-    """One entry, in the units in which the buffer keeps actions (scaled to [-1, 1])."""
+def _fill_replay(seen: View, rows: Sequence[Row]) -> None:
+    """These rows and no others, in the units in which the buffer keeps actions (scaled to [-1, 1])."""
     model: Any = seen.model
     buffer = model.replay_buffer
     buffer.reset()
     count = buffer.n_envs
-    actions = _repeated(action, count)
-    if isinstance(model.action_space, spaces.Box):
-        actions = model.policy.scale_action(actions)
-    buffer.add(
-        seen.wrapped(_repeated(observation, count)),
-        seen.wrapped(_repeated(next_observation, count)),
-        actions,
-        np.full(count, reward, dtype=np.float32),
-        np.full(count, terminated or truncated),
-        [{"TimeLimit.truncated": truncated and not terminated} for _ in range(count)],
-    )
+    for row in rows:
+        actions = _repeated(row.action, count)
+        if isinstance(model.action_space, spaces.Box):
+            actions = model.policy.scale_action(actions)
+        buffer.add(
+            seen.wrapped(_repeated(row.observation, count)),
+            seen.wrapped(_repeated(row.next_observation, count)),
+            actions,
+            np.full(count, row.reward, dtype=np.float32),
+            np.full(count, row.terminated or row.truncated),
+            [{"TimeLimit.truncated": row.truncated and not row.terminated} for _ in range(count)],
+        )
+
+
+def fit_rows_of(seen: View) -> Callable[[Sequence[Row], int], None] | None:
+    """`AgentHandle.fit_rows` of a Q-learner; None for other algorithms and for n-step returns.
+
+    Stable-Baselines3 moves the target network between, not in, calls of `train`.
+    """
+    model: Any = seen.model
+    learner = hasattr(model, "q_net") and hasattr(model, "q_net_target") and seen.same_units
+    if not learner or model.replay_buffer is None or getattr(model, "n_steps", 1) != 1:
+        return None
+
+    def fit(rows: Sequence[Row], steps: int) -> None:
+        with _logger(model):
+            _fill_replay(seen, rows)
+            model.train(gradient_steps=steps, batch_size=model.batch_size)
+            model.replay_buffer.reset()
+
+    return fit

@@ -31,7 +31,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         task: what a loaded copy of it learns in; None for a model that is only asked.
         given: ids of the environments that a user's factory was given to build it.
     """
-    from rlcheck.adapters.sb3_fit import fit_transition
+    from rlcheck.adapters.sb3_fit import fit_rows_of, fit_transition
 
     seen = view(model, given)
     return AgentHandle(
@@ -39,9 +39,11 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         predict=lambda observations: _predict(seen, observations),
         sample=lambda observations: _sample(seen, observations),
         values=_values(seen) if seen.same_units else None,
-        q_values=_q_values(seen) if seen.same_units else None,
+        q_values=_q_values(seen, "q_net") if seen.same_units else None,
         action_probabilities=_action_probabilities(seen),
         fit_transition=partial(fit_transition, seen) if seen.same_units else None,
+        fit_rows=fit_rows_of(seen),
+        target_q_values=_q_values(seen, "q_net_target") if seen.same_units else None,
         parameters=lambda: module_parameters(model),
         act_one=lambda observation: _act_one(seen, observation),
         acting=lambda: _Acting(seen),
@@ -142,8 +144,8 @@ def _values(seen: View) -> Rows | None:
     return None
 
 
-def _q_values(seen: View) -> Rows | None:
-    network = getattr(seen.model.policy, "q_net", None)
+def _q_values(seen: View, name: str) -> Rows | None:
+    network = getattr(seen.model.policy, name, None)
     if network is None:
         return None
 
