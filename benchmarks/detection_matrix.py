@@ -14,6 +14,7 @@ import json
 import multiprocessing
 import os
 import platform
+import random
 import sys
 import time
 import traceback
@@ -56,17 +57,30 @@ def lists() -> dict[str, dict[str, Any]]:
     }
 
 
-def plan(seeds: int, only: str, budget: str, correct_runs: int | None) -> list[Job]:
+def plan(
+    seeds: int, only: str, budget: str, correct_runs: int | None, one_a_fault: bool = False
+) -> list[Job]:
     """Every faulty agent under every seed; correct ones likewise, or `correct_runs` in all."""
     names = {
         kind: [name for name in agents if fnmatchcase(name, only)]
         for kind, agents in lists().items()
     }
+    if one_a_fault:
+        names["faulty"] = drawn_one_a_fault(names["faulty"])
     jobs = [Job("faulty", name, seed, budget) for seed in range(seeds) for name in names["faulty"]]
     wanted = seeds * len(names["correct"]) if correct_runs is None else correct_runs
     rounds = itertools.count() if names["correct"] else ()
     endless = (Job("correct", name, seed, budget) for seed in rounds for name in names["correct"])
     return jobs + list(itertools.islice(endless, wanted))
+
+
+def drawn_one_a_fault(names: Sequence[str]) -> list[str]:
+    """One of the agents with each fault, drawn with a fixed seed, so that nobody chooses the easy ones."""
+    by_fault: dict[str, list[str]] = {}
+    for name in names:
+        by_fault.setdefault(lists()["faulty"][name].faults[0], []).append(name)
+    draw = random.Random(0)
+    return [draw.choice(found) for found in by_fault.values()]
 
 
 def run_check(job: Job) -> dict[str, Any]:
@@ -164,6 +178,11 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5, help="seeds an agent (default 5)")
     parser.add_argument("--jobs", type=int, default=2, help="worker processes (default 2)")
     parser.add_argument("--only", default="*", metavar="GLOB", help="agents by name")
+    parser.add_argument(
+        "--one-a-fault",
+        action="store_true",
+        help="of the agents with one fault, one drawn at random",
+    )
     parser.add_argument("--correct-runs", type=int, metavar="N", help="runs of correct agents")
     parser.add_argument("--budget", default="quick", choices=["quick", "standard", "thorough"])
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds a run (default 600)")
@@ -175,7 +194,9 @@ def main(argv: Sequence[str] | None = None, run=run_check) -> None:
     options = arguments(argv)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     options.out.mkdir(parents=True, exist_ok=True)
-    jobs = plan(options.seeds, options.only, options.budget, options.correct_runs)
+    jobs = plan(
+        options.seeds, options.only, options.budget, options.correct_runs, options.one_a_fault
+    )
     start = time.perf_counter()
     path = options.out / "detection.jsonl"
     runs = measure(jobs, path, options.jobs, options.timeout, run)

@@ -12,6 +12,7 @@ from ladders import (
     interface_checks,
     option_checks,
     parallel_check,
+    q_target_check,
     seed_checks,
     target_checks,
 )
@@ -36,7 +37,11 @@ CAPABILITIES = (
     "save",
     "stored_actions",
     "experience",
+    "fit_rows",
 )
+
+WHITE_BOX = (*experience_checks.CHECKS, q_target_check.Q_TARGET)
+"""Where these show a mistake there is no need to let the agent learn for a minute."""
 
 EXAM = Check(
     name="agent/exam",
@@ -50,7 +55,7 @@ EXAM = Check(
     ),
     trial=take_exam,
     judge=judge_exam,
-    requires=("agent/one-update", *(check.name for check in experience_checks.CHECKS)),
+    requires=("agent/one-update", *(check.name for check in WHITE_BOX)),
     stochastic=True,
     catches=(
         *(semantics.__name__.replace("_", "-") for semantics in FAULTY),
@@ -141,7 +146,7 @@ CONTRACT = Contract(
         *first_rungs.CHECKS,
         seed_checks.SEEDS,
         *interface_checks.CHECKS,
-        *experience_checks.CHECKS,
+        *WHITE_BOX,
         option_checks.OPTIONS,
         option_checks.ENTROPY,
         target_checks.TARGET,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ladders import stored_advantages, stored_batches, stored_rows
+from ladders.discounts import discount_suspects
 from ladders.env import encode_states
 from ladders.exam import design
 from ladders.mdp import MDP
@@ -270,7 +271,7 @@ def _verdict(rollout: Rollout, recursion: Recursion) -> tuple[dict[str, float], 
     told = f"inside episodes A + V - r = {recursion.gamma:.3f} V' + {recursion.decay:.3f} A'"
     if abs(recursion.gamma - rollout.gamma) > SAME:
         lines = [told, f"so the discount is {recursion.gamma:.3f}; expected {rollout.gamma:.3f}"]
-        return _wrong_discount(recursion.gamma, rollout.gamma), lines
+        return discount_suspects(recursion.gamma, rollout.gamma), lines
     if rollout.lam is not None and abs(recursion.decay - rollout.gamma * rollout.lam) > SAME:
         lam = recursion.decay / recursion.gamma
         lines = [told, f"so lambda is {lam:.3f}; the agent says {rollout.lam:.3f}"]
@@ -285,16 +286,6 @@ REPLACED = {
     "next-observation-stale": "exact with V of the same step in place of V'",
     "advantage-sign-flipped": "exact with -A in place of A",
 }
-
-
-def _wrong_discount(used: float, given: float) -> dict[str, float]:
-    if abs(used - 1.0) < SAME:
-        return {"discount-ignored": 0.95}
-    if abs(used - given**2) < SAME:
-        return {"discount-applied-twice": 0.95}
-    if used < given**3:
-        return {"discount-too-small": 0.6, "discount-hard-coded": 0.35}
-    return {"discount-hard-coded": 0.9}
 
 
 def _row_line(recursion: Recursion, kind: int, what: str) -> list[str]:

@@ -77,7 +77,7 @@ class Recursion:
         rollout: with the columns of that form.
         gamma, decay: coefficients of V_{t+1} and A_{t+1} inside episodes.
         at_ends, at_starts, before_last: terms on the steps that terminate, that come first, and that
-            come before the last of an episode; None where too few or of another form.
+            come before the last of an episode; None where there are too few, or of another form.
         kinds: [3, T - 1] bool, those steps.
     """
 
@@ -85,7 +85,7 @@ class Recursion:
     rollout: Rollout
     gamma: float
     decay: float
-    at_ends: Terms | None
+    at_ends: Terms
     at_starts: Terms | None
     before_last: Terms | None
     kinds: np.ndarray
@@ -109,10 +109,10 @@ def read(rollout: Rollout) -> Recursion | None:
         coefficients = _fit(form, inner)
         if coefficients is None:
             continue
-        terms = [_terms(form, rows, coefficients) for rows in kinds]
-        if terms[0] is not None:
+        at_ends, at_starts, before_last = (_terms(form, rows, coefficients) for rows in kinds)
+        if at_ends is not None:
             gamma, decay = (float(c) for c in coefficients)
-            return Recursion(fault, form, gamma, decay, *terms, kinds)
+            return Recursion(fault, form, gamma, decay, at_ends, at_starts, before_last, kinds)
     return None
 
 

@@ -93,6 +93,7 @@ class AgentHandle:
             trains on one transition, `steps` times; returns the critic's loss at every step.
         fit_rows: (rows, steps) -> None; takes `steps` gradient steps on a replay memory that holds these
             rows and no others, while the target network stands still.
+        copy_to_target: () -> None; makes the target network equal to the online network.
         target_q_values: observations [N, ...] -> Q [N, A] of the target network.
         parameters: () -> name -> array copy of every trainable and target tensor.
         act_one: one unbatched observation -> action, exactly as a user would call `predict`.
@@ -114,6 +115,7 @@ class AgentHandle:
     action_probabilities: Callable[[np.ndarray], np.ndarray] | None = None
     fit_transition: Callable[..., list[float]] | None = None
     fit_rows: Callable[[Sequence[Row], int], None] | None = None
+    copy_to_target: Callable[[], None] | None = None
     target_q_values: Callable[[np.ndarray], np.ndarray] | None = None
     parameters: Callable[[], Mapping[str, np.ndarray]] | None = None
     act_one: Callable[[Any], Any] | None = None

@@ -43,6 +43,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         action_probabilities=_action_probabilities(seen),
         fit_transition=partial(fit_transition, seen) if seen.same_units else None,
         fit_rows=fit_rows_of(seen),
+        copy_to_target=_copy_to_target(model),
         target_q_values=_q_values(seen, "q_net_target") if seen.same_units else None,
         parameters=lambda: module_parameters(model),
         act_one=lambda observation: _act_one(seen, observation),
@@ -154,6 +155,12 @@ def _q_values(seen: View, name: str) -> Rows | None:
             return network(seen.tensor(observations)).double().cpu().numpy()
 
     return q_values
+
+
+def _copy_to_target(model: Any) -> Callable[[], None] | None:
+    if not hasattr(model, "q_net") or not hasattr(model, "q_net_target"):
+        return None
+    return lambda: model.q_net_target.load_state_dict(model.q_net.state_dict())
 
 
 def _action_probabilities(seen: View) -> Rows | None:
