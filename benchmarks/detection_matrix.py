@@ -75,7 +75,7 @@ def plan(
 
 
 def drawn_one_a_fault(names: Sequence[str]) -> list[str]:
-    """One of the agents with each fault, drawn with a fixed seed, so that nobody chooses the easy ones."""
+    """One of the agents with each fault, drawn with a fixed seed: nobody chooses the easy ones."""
     by_fault: dict[str, list[str]] = {}
     for name in names:
         by_fault.setdefault(lists()["faulty"][name].faults[0], []).append(name)

@@ -151,7 +151,7 @@ def _explanations(mdp: MDP, rows: Rows, part: dict[str, Any]) -> list[stored_row
         whole = stored_rows.stale_observation(mdp, rows) or stored_rows.foreign_next_observation(
             mdp, rows
         )
-    return [whole] if whole else list(stored_rows.explanations(mdp, rows))
+    return [whole] if whole else stored_rows.explanations(mdp, rows)
 
 
 def _rows(part: dict[str, Any]) -> Rows | None:

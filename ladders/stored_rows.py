@@ -8,7 +8,7 @@ the few at the edge of a buffer, and the truth does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -169,37 +169,48 @@ def _where(model: Model, kept: np.ndarray) -> Model:
     ]
 
 
-def explanations(mdp: MDP, rows: Rows) -> Iterator[Explanation]:
-    """The mistake in each column that something explains, the most specific one."""
+def explanations(mdp: MDP, rows: Rows) -> list[Explanation]:
+    """The mistake in each wrong column; none at all where something wrong is left unexplained.
+
+    Rows of another kind (n-step returns, scaled rewards) depart in a column that no mistake explains.
+    """
     columns: list[tuple[str, np.ndarray | None, Models]] = [
         ("reward", rows.rewards, reward_models(mdp)),
         ("next observation", rows.next_states, next_state_models(mdp)),
         ("done", rows.dones, done_models(mdp)),
     ]
+    found = []
     for column, values, models in columns:
-        if values is not None:
-            yield from _explain(mdp, column, values, models, rows)
+        if values is None or _holds(models[0][1], values, rows).mean() > 1.0 - EDGE:
+            continue
+        explanation = _explain(mdp, column, values, models, rows)
+        if explanation is None:
+            return []
+        found.append(explanation)
+    return found
 
 
 def _explain(
     mdp: MDP, column: str, values: np.ndarray, models: Models, rows: Rows
-) -> Iterator[Explanation]:
+) -> Explanation | None:
+    """The mistake that speaks of most of the wrong rows, then the one that allows least."""
     _, correct = models[0]
     violated = ~_holds(correct, values, rows)
-    found: list[tuple[int, str, np.ndarray]] = []
+    found: list[tuple[int, int, str, np.ndarray]] = []
     for fault, model in models[1:]:
         telling = violated & (_sizes(model, rows) > 0)
-        unexplained = (~_holds(model, values, rows)).mean()
-        if unexplained <= EDGE and telling.sum() >= max(ENOUGH, 10 * unexplained * len(values)):
-            found.append((int(_sizes(model, rows).sum()), fault, telling))
-    if found:
-        # The one that speaks of most of these rows, then the one that allows least.
-        _, fault, telling = min(found, key=lambda one: (-one[2].sum(), one[0]))
-        row = int(np.argmax(telling))
-        expected = correct[rows.states[row]][rows.actions[row]]
-        told = " or ".join(_written(mdp, column, value) for value in expected)
-        stored = _written(mdp, column, values[row])
-        yield Explanation(fault, column, int(telling.sum()), row, told, stored)
+        unexplained = (~_holds(model, values, rows)).sum()
+        few = unexplained <= EDGE * len(values)
+        if few and telling.sum() >= max(ENOUGH, 10 * unexplained):
+            found.append((-int(telling.sum()), int(_sizes(model, rows).sum()), fault, telling))
+    if not found:
+        return None
+    _, _, fault, telling = min(found, key=lambda one: one[:2])
+    row = int(np.argmax(telling))
+    expected = correct[rows.states[row]][rows.actions[row]]
+    told = " or ".join(_written(mdp, column, value) for value in expected)
+    stored = _written(mdp, column, values[row])
+    return Explanation(fault, column, int(telling.sum()), row, told, stored)
 
 
 def _written(mdp: MDP, column: str, value: float) -> str:
@@ -258,11 +269,11 @@ def foreign_next_observation(mdp: MDP, rows: Rows) -> Explanation | None:
 
     Rows that span several steps stay within the episode, so they are never taken for this.
     """
-    if rows.next_states is None:
+    if rows.next_states is None or rows.dones is None:
         return None
     within = (mdp.transitions * ~mdp.terminated[:, :, None]).max(axis=1) > 0
     reach = np.linalg.matrix_power(np.eye(mdp.n_states) + within, mdp.n_states) > 0
-    judged = ~mdp.terminated[rows.states, rows.actions]
+    judged = (rows.dones < 0.5) & ~mdp.terminated[rows.states, rows.actions]
     foreign = judged & ~reach[rows.states, rows.next_states]
     if foreign.sum() < max(ENOUGH, 0.5 * judged.sum()):
         return None

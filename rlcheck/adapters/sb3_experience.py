@@ -55,7 +55,7 @@ def _drawn(buffer: Any) -> dict[str, np.ndarray] | None:
         except Exception:  # A user's own `get` may raise anything.
             return None
     names = {"values": "old_values", "advantages": "advantages", "returns": "returns"}
-    return {name: _column(getattr(draw, field).cpu()) for name, field in names.items()}
+    return {name: _column(getattr(draw, field).cpu().numpy()) for name, field in names.items()}
 
 
 def _column(array: Any) -> np.ndarray:
@@ -70,9 +70,9 @@ def _sampled(model: Any) -> Experience:
 
     return Experience(
         observations=samples.observations.double().cpu().numpy(),
-        actions=_column(samples.actions.cpu()[:, 0]),
-        rewards=_column(samples.rewards.cpu()),
+        actions=_column(samples.actions.cpu().numpy()[:, 0]),
+        rewards=_column(samples.rewards.cpu().numpy()),
         next_observations=samples.next_observations.double().cpu().numpy(),
-        dones=_column(samples.dones.cpu()),
+        dones=_column(samples.dones.cpu().numpy()),
         gamma=float(model.gamma),
     )
