@@ -32,7 +32,6 @@ class Rollout:
         rewards, values, advantages: [T] as stored.
         first, terminated, truncated: [T] bool, from the environment's own record.
         gamma: the discount that should be used.
-        lam: the trace decay that the agent states, None where it is not known.
         next_values: [T - 1] what stands for V_{t+1}.
         joined: [T - 1] bool, whether row t + 1 follows in the same rollout.
     """
@@ -44,7 +43,6 @@ class Rollout:
     terminated: np.ndarray
     truncated: np.ndarray
     gamma: float
-    lam: float | None
     next_values: np.ndarray
     joined: np.ndarray
 

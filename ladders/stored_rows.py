@@ -169,8 +169,8 @@ def _where(model: Model, kept: np.ndarray) -> Model:
     ]
 
 
-def explanations(mdp: MDP, rows: Rows) -> list[Explanation]:
-    """The mistake in each wrong column; none at all where something wrong is left unexplained.
+def explanations(mdp: MDP, rows: Rows) -> list[Explanation] | None:
+    """The mistake in each wrong column; None where something wrong is left unexplained.
 
     Rows of another kind (n-step returns, scaled rewards) depart in a column that no mistake explains.
     """
@@ -181,13 +181,32 @@ def explanations(mdp: MDP, rows: Rows) -> list[Explanation]:
     ]
     found = []
     for column, values, models in columns:
-        if values is None or _holds(models[0][1], values, rows).mean() > 1.0 - EDGE:
+        if values is None:
             continue
-        explanation = _explain(mdp, column, values, models, rows)
-        if explanation is None:
-            return []
-        found.append(explanation)
+        looked_at = _bootstrapping(rows) if column == "next observation" else rows
+        kept = values if looked_at is rows else looked_at.next_states
+        assert kept is not None
+        wrong = (~_holds(models[0][1], kept, looked_at)).mean() if len(kept) else 0.0
+        explanation = _explain(mdp, column, kept, models, looked_at) if wrong else None
+        if explanation is not None:
+            found.append(explanation)
+        elif wrong > EDGE:
+            return None
     return found
+
+
+def _bootstrapping(rows: Rows) -> Rows:
+    """The rows whose next observation counts."""
+    assert rows.dones is not None
+    assert rows.next_states is not None
+    kept = rows.dones < 0.5
+    return Rows(
+        rows.states[kept],
+        rows.actions[kept],
+        rows.rewards[kept],
+        rows.next_states[kept],
+        rows.dones[kept],
+    )
 
 
 def _explain(

@@ -60,7 +60,6 @@ class Experience:
         advantages, returns: [N] of a rollout.
         drawn: `values`, `advantages`, `returns` as one draw for an update hands them out, in any order.
         n_envs: how many environments were stepped side by side.
-        gamma, lam: discount and trace decay that the agent says it uses.
     """
 
     observations: np.ndarray
@@ -74,8 +73,6 @@ class Experience:
     returns: np.ndarray | None = None
     drawn: Mapping[str, np.ndarray] | None = None
     n_envs: int = 1
-    gamma: float | None = None
-    lam: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,6 @@ def _rollout(model: Any) -> Experience:
         returns=_column(buffer.returns),
         drawn=_drawn(buffer),
         n_envs=buffer.n_envs,
-        gamma=float(model.gamma),
-        # A schedule may move one of the two; then nothing is known about the other.
-        lam=float(model.gae_lambda) if model.gae_lambda == buffer.gae_lambda else None,
     )
 
 
@@ -74,5 +71,4 @@ def _sampled(model: Any) -> Experience:
         rewards=_column(samples.rewards.cpu().numpy()),
         next_observations=samples.next_observations.double().cpu().numpy(),
         dones=_column(samples.dones.cpu().numpy()),
-        gamma=float(model.gamma),
     )

@@ -66,7 +66,7 @@ def with_columns(**changed):
 
 
 def test_true_rows_are_explained_by_nothing():
-    assert list(explanations(MDP, TRUE_ROWS)) == []
+    assert explanations(MDP, TRUE_ROWS) == []
     assert stale_observation(MDP, TRUE_ROWS) is None
     assert foreign_next_observation(MDP, TRUE_ROWS) is None
 
@@ -85,7 +85,7 @@ def test_a_wrong_column_is_named(fault):
     ids=["scaled", "noisy", "shifted"],
 )
 def test_rewards_in_other_units_are_not_called_wrong(rewards):
-    assert list(explanations(MDP, with_columns(rewards=rewards))) == []
+    assert explanations(MDP, with_columns(rewards=rewards)) is None
 
 
 def test_two_step_rows_are_not_called_wrong():
@@ -100,7 +100,12 @@ def test_two_step_rows_are_not_called_wrong():
     )
     assert stale_observation(MDP, rows) is None
     assert foreign_next_observation(MDP, rows) is None
-    assert list(explanations(MDP, rows)) == []
+    assert explanations(MDP, rows) is None
+
+
+def test_a_next_observation_behind_an_end_is_not_looked_at():
+    shown = with_columns(next_states=np.where(ENDS, 0, FOLLOWING), dones=ENDS.astype(float))
+    assert [one.fault for one in explanations(MDP, shown)] == ["truncation-as-terminal"]
 
 
 def test_rows_of_two_transitions_are_named():
@@ -138,7 +143,6 @@ def rollout(*, mask=None, carry_mask=None, gamma=GAMMA, decay=GAMMA * LAM, rewar
         terminated=TERMINATED,
         truncated=TRUNCATED,
         gamma=GAMMA,
-        lam=LAM,
         next_values=values[1:],
         joined=np.ones(len(STATES) - 1, dtype=bool),
     )
