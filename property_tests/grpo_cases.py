@@ -20,6 +20,7 @@ CLIPS = (0.2, 0.1, 0.3)
 HIGHS = (0.28, 0.4, 0.2)
 KL_COEFS = (0.0, 0.1, 0.5, 0.04)
 DENOMINATORS = (4.0, 7.0, 32.0, 0.5)
+HEATS = (1.0, 1.5, 0.5, 1.05)
 NEAR = 5e-3
 """Closer than this to a kink of the clip, a numerical gradient would straddle it."""
 
@@ -51,6 +52,7 @@ def _make(drawn: dict[str, Any]) -> dict[str, Any]:
     case.setdefault("clip_high", case["clip_epsilon"])
     kinks = [math.log(1.0 - case["clip_epsilon"]), math.log(1.0 + case["clip_high"])]
     kinks.append(math.log(3.0))  # of the dual clip
+    kinks.append(math.log(case["clip_high"]))  # of CISPO's absolute bound
     moved = off_the_kinks(case.pop("log_ratios"), case["mask"], kinks)
     case["log_probs"] = case["old_log_probs"] + moved
     case["ref_log_probs"] = case["log_probs"] + case.pop("ref_ratios")
@@ -75,6 +77,8 @@ def batches(where: Domain) -> st.SearchStrategy[Case]:
         "clip_epsilon": CLIPS,
         "kl_coef": KL_COEFS if "kl" in where else (0.0,),
         "denominator": DENOMINATORS,
+        "tau_pos": HEATS,
+        "tau_neg": HEATS[::-1],
     }
     if "two bounds" in where:
         hypers["clip_high"] = HIGHS
@@ -111,6 +115,7 @@ def worked(where: Domain) -> st.SearchStrategy[Case]:
             "clip_high": 0.2,
             "kl_coef": 0.0,
             "denominator": 1.0,
+            **_heats(where),
         }
 
     return st.tuples(st.sampled_from((1.5, 0.5)), st.sampled_from((1.0, -1.0))).map(case)
@@ -132,6 +137,7 @@ def extreme(where: Domain) -> st.SearchStrategy[Case]:
             "clip_high": 0.2,
             "kl_coef": 0.1 if "kl" in where else 0.0,
             "denominator": 1.0,
+            **_heats(where),
         }
 
     sizes = st.sampled_from((100.0, -100.0, 60.0, -60.0))
@@ -154,10 +160,35 @@ def distributions(where: Domain) -> st.SearchStrategy[Case]:
             "clip_high": 0.2,
             "kl_coef": 0.5,
             "denominator": 1.0,
+            **_heats(where),
         }
 
     logits = st.lists(st.sampled_from((0.0, 1.0, -0.5, 0.7)), min_size=3, max_size=3)
     return st.tuples(logits, logits).map(case)
+
+
+def one_token(where: Domain, log_ratio: float, advantage: float) -> dict[str, Any]:
+    """One token that has moved by `log_ratio`, at the reference."""
+    old, fixed = np.array([[-0.7]]), dict(where.fixed)
+    clip = fixed.get("clip_epsilon", 0.2)
+    return {
+        "log_probs": old + log_ratio,
+        "old_log_probs": old,
+        "ref_log_probs": old + log_ratio,
+        "mask": np.ones((1, 1), bool),
+        "advantage": _shaped(np.array([advantage]), where),
+        "clip_epsilon": clip,
+        "clip_high": 0.28 if "two bounds" in where else clip,
+        "kl_coef": 0.0,
+        "denominator": fixed.get("denominator", 1.0),
+        **_heats(where),
+    }
+
+
+def _heats(where: Domain) -> dict[str, float]:
+    """The temperatures of SAPO, as the function has them."""
+    fixed = dict(where.fixed)
+    return {"tau_pos": fixed.get("tau_pos", 1.0), "tau_neg": fixed.get("tau_neg", 1.05)}
 
 
 def _shaped(advantage: Array, where: Domain) -> Array:

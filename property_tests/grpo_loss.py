@@ -6,8 +6,9 @@
 
     aggregation  seq-mean, token-mean, constant (sum / denominator), constant-per-sequence (that / B)
 
-A function that takes `rewards` in place of `advantages` normalises them over one group. Faulty
-versions stand in `grpo_loss_faults.py`, inputs in `grpo_cases.py`, properties in
+With clip_form, CISPO (-sg(clip r) A log pi, with its bounds) or SAPO (-4 / tau sigmoid(tau (r - 1)) A)
+stands in place of the minimum. A function that takes `rewards` in place of `advantages` normalises them
+over one group. Faulty versions stand in `grpo_loss_faults.py`, inputs in `grpo_cases.py`, properties in
 `grpo_properties.py`.
 
 References: Shao et al. 2024, arXiv:2402.03300, eq. 3; two bounds and token-mean: Yu et al. 2025,
@@ -28,6 +29,7 @@ from property_tests.framework.complex_step import with_complex_gradients
 from property_tests.framework.gradients import DIFFERENCE_ERROR, build_loss
 from property_tests.framework.records import Array, Case, Convention, FunctionContract
 from property_tests.grpo_cases import batches
+from property_tests.grpo_forms import CLIP_FORM, NOTE, settle
 from property_tests.grpo_loss_faults import FAULTS
 from property_tests.grpo_properties import PROPERTIES
 from property_tests.grpo_terms import OFF
@@ -35,7 +37,7 @@ from property_tests.kl_estimate import K1_NOTE
 from property_tests.sequence_log_probs import DENOMINATOR_EPSILON
 from rlcheck.contracts import Bound, Contract, Options
 from rlcheck.errors import BindingError
-from rlcheck.functions.binding import Facts, Parameter
+from rlcheck.functions.binding import Facts, Parameter, bind_signature
 from rlcheck.functions.calling import Output
 from rlcheck.functions.layouts import Layout
 
@@ -55,6 +57,9 @@ def oracle(
     kl: str = "k3",
     kl_over: str = "tokens",
     dual_clip: float | str = OFF,
+    clip_form: str = "ppo",
+    tau_pos: float = 1.0,
+    tau_neg: float = 1.05,
 ) -> tuple[Array, Array]:
     """The loss and its gradient with respect to `log_probs`, token by token."""
     loss, gradient = 0.0, np.zeros(mask.shape)
@@ -71,12 +76,28 @@ def oracle(
         moved = math.exp(part * sum(log_probs[b, s] - old_log_probs[b, s] for s in reach))
         value = advantage[b] if advantage.ndim == 1 else advantage[b, t]
         near = min(max(moved, 1.0 - clip_epsilon), 1.0 + clip_high)
-        surrogate = min(moved * value, near * value)
-        slope = moved * value if surrogate == moved * value else 0.0
-        if dual_clip != OFF and value < 0.0 and surrogate < float(dual_clip) * value:
-            surrogate, slope = float(dual_clip) * value, 0.0
-        loss -= weight * surrogate
-        gradient[b, reach] -= weight * slope * part
+        if clip_form.startswith("cispo"):
+            bound = {
+                "cispo": near,
+                "cispo-upper": min(moved, 1.0 + clip_high),
+                "cispo-absolute": min(moved, clip_high),
+            }[clip_form]
+            loss -= weight * bound * value * log_probs[b, t]
+            gradient[b, t] -= weight * bound * value
+        else:
+            surrogate = min(moved * value, near * value)
+            slope = moved * value if surrogate == moved * value else 0.0
+            if clip_form == "sapo":
+                tau = tau_pos if value > 0.0 else tau_neg
+                gate = 1.0 / (1.0 + math.exp(-tau * (moved - 1.0)))
+                surrogate, slope = (
+                    4.0 / tau * gate * value,
+                    4.0 * gate * (1.0 - gate) * moved * value,
+                )
+            elif dual_clip != OFF and value < 0.0 and surrogate < float(dual_clip) * value:
+                surrogate, slope = float(dual_clip) * value, 0.0
+            loss -= weight * surrogate
+            gradient[b, reach] -= weight * slope * part
         d = log_probs[b, t] - ref_log_probs[b, t]
         penalty, push = {
             "k1": lambda d: (d, 1.0),
@@ -116,6 +137,13 @@ def domain(names: frozenset[str], conventions: Facts) -> frozenset[str]:
             "the function takes neither `advantages` nor `rewards`, without which the answer is not "
             "determined; say with --bind advantages=PARAMETER which parameter means them"
         )
+    form = conventions["clip_form"]
+    if form == "ppo":
+        found.add("clip of PPO")
+    if form in ("ppo", "sapo"):
+        found.add("ratios only")
+    if form in ("ppo", "sapo") or (form != "cispo-absolute" and conventions["ratio"] == "token"):
+        found.add("slope 1")
     if _penalised(names):
         found.add("kl")
     if "clip_high" in names:
@@ -151,6 +179,7 @@ def _denominator(facts: Facts) -> Any:
 
 LOWER = ("low", "lower", "min")
 UPPER = ("high", "higher", "upper", "max")
+OWN_NAME = ("clip", "high")
 STEMS = (
     "clip_eps",
     "clip_epsilon",
@@ -198,7 +227,9 @@ SPEC = FunctionContract(
         Parameter(
             "clip_high",
             meaning="half-width above 1",
-            aliases=tuple(f"{stem}_{side}" for stem in STEMS for side in UPPER if stem != "clip"),
+            aliases=tuple(
+                f"{stem}_{side}" for stem in STEMS for side in UPPER if (stem, side) != OWN_NAME
+            ),
         ),
         Parameter(
             "kl_coef",
@@ -238,6 +269,20 @@ SPEC = FunctionContract(
             default=1.0,
         ),
         Parameter(
+            "tau_pos",
+            meaning="temperature of SAPO for positive advantages",
+            aliases=("temperature_pos", "sapo_temperature_pos", "tau_positive", "sapo_tau_pos"),
+            hyper=True,
+            default=1.0,
+        ),
+        Parameter(
+            "tau_neg",
+            meaning="temperature of SAPO for all others",
+            aliases=("temperature_neg", "sapo_temperature_neg", "tau_negative", "sapo_tau_neg"),
+            hyper=True,
+            default=1.05,
+        ),
+        Parameter(
             "dual_clip_bound", make=lambda facts: 3.0, aliases=("clip_ratio_c", "dual_clip_c")
         ),
         losses.convention_parameter("ratio", "ratio_level"),
@@ -245,6 +290,7 @@ SPEC = FunctionContract(
         losses.convention_parameter("kl", "kl_estimator", "kl_type"),
         losses.convention_parameter("kl_over"),
         losses.convention_parameter("dual_clip"),
+        losses.convention_parameter("clip_form"),
     ),
     outputs=(Output("loss"), Output("gradient", "BT")),
     oracle=oracle,
@@ -264,6 +310,7 @@ SPEC = FunctionContract(
             "kl_over", ("tokens", "summed"), "averaged like the loss, or summed", only=_penalised
         ),
         Convention("dual_clip", (OFF, 3.0), "second clip, of negative advantages"),
+        CLIP_FORM,
         Convention("advantage_of", ("answer", "token"), "[B] or [B, T]", only=_given),
         Convention("baseline", ("ddof 1", "ddof 0", "centred"), "of rewards", only=_from_rewards),
     ),
@@ -272,19 +319,36 @@ SPEC = FunctionContract(
     notes=notes,
     words=("grpo_loss", "gspo", "dapo", "dr_grpo", "grpo_objective", "grpo_policy_loss"),
     lazily=True,
+    settle=settle,
 )
 
 
 def _noted(contract: Contract) -> Contract:
-    """With what is known of k1 as a loss."""
+    """With what is known of k1 as a loss, and of what stands in place of the clip."""
 
     def bind(raw: Any, options: Options) -> Bound:
-        bound = contract.bind(raw, options)
-        if "kl" in bound.subject.domain and bound.dialect["kl"] == "k1":
-            return replace(bound, notes=(*bound.notes, K1_NOTE))
-        return bound
+        bound = contract.bind(raw, _with_clip(raw, options))
+        said = [K1_NOTE] if "kl" in bound.subject.domain and bound.dialect["kl"] == "k1" else []
+        form = NOTE.get(bound.dialect["clip_form"])
+        return replace(bound, notes=(*bound.notes, *said, *([form] if form else [])))
 
     return replace(contract, bind=bind)
+
+
+def _with_clip(raw: Any, options: Options) -> Options:
+    """Functions of SAPO have no clip, so none has to be stated for them."""
+    signature = bind_signature(
+        raw,
+        SPEC.parameters,
+        contract=SPEC.name,
+        bind=options.bind,
+        constants=dict(options.constants),
+    )
+    named = signature.names | signature.fixed.keys()
+    soft = {"tau_pos", "tau_neg"} & signature.names and "clip_epsilon" not in named
+    return (
+        replace(options, constants={**options.constants, "clip_epsilon": 0.2}) if soft else options
+    )
 
 
 CONTRACT = _noted(llm_cases.noted(build_loss(SPEC, "log_probs")))

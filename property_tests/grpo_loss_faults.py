@@ -16,7 +16,7 @@ from property_tests.grpo_terms import Batch, kl_term, policy_term, ratios, total
 GITHUB = "https://github.com/"
 NAMES = (
     "log_probs old_log_probs ref_log_probs mask advantage clip_epsilon clip_high kl_coef "
-    "denominator ratio aggregation kl kl_over dual_clip"
+    "denominator ratio aggregation kl kl_over dual_clip clip_form tau_pos tau_neg"
 ).split()
 
 

@@ -21,6 +21,11 @@ from property_tests.grpo_cases import distributions, extreme, worked
 from property_tests.grpo_terms import OFF
 
 NO_KL = "it takes no `ref_log_probs`: there is no penalty"
+NO_CLIP = "clip_form is not ppo: CISPO and SAPO weigh tokens in another way"
+NO_RATIOS = "clip_form is CISPO, whose value holds the log-probability itself"
+NO_SLOPE = (
+    "clip_form is CISPO with an absolute bound, or on sequences: its slope is not 1 on-policy"
+)
 NO_ADVANTAGES = "it takes rewards: advantages cannot be chosen for it"
 
 
@@ -265,6 +270,7 @@ def extremes(run: Run, case: Case) -> Mismatch | None:
 _GRADIENT = {"output gradient": NO_GRADIENT}
 _FREE = {"advantages": NO_ADVANTAGES}
 _KL = {"kl": NO_KL}
+_CLIP = {"clip of PPO": NO_CLIP}
 PROPERTIES = (
     Property(
         "worked-examples",
@@ -273,7 +279,7 @@ PROPERTIES = (
         "1.5 with A = -1 gives 1.5 (never clipped), 0.5 with A = -1 gives 0.8 (clipped).",
         worked_example,
         cases=worked,
-        needs=_FREE,
+        needs={**_FREE, **_CLIP},
         varies=("clip_epsilon",),
     ),
     Property(
@@ -282,27 +288,28 @@ PROPERTIES = (
         "The ratio is 1 on the first step after sampling. With seq-mean and advantages that sum to "
         "0, the loss is 0 there, and its gradient is not.",
         on_policy_value,
+        needs=_CLIP,
     ),
     Property(
         "on-policy-gradient",
         "Where both policies are the same, the gradient is the policy gradient.",
         "-w A for a token of weight w; for a ratio of the sequence, shared out over its tokens.",
         on_policy_gradient,
-        needs=_GRADIENT,
+        needs={**_GRADIENT, "slope 1": NO_SLOPE},
     ),
     Property(
         "clipped-tokens-have-no-gradient",
         "A token beyond the clip in the direction of its advantage has no gradient.",
         "A > 0 with ratio > 1 + eps_high, A < 0 with ratio < 1 - eps_low.",
         clipped_tokens,
-        needs=_GRADIENT,
+        needs={**_GRADIENT, **_CLIP},
     ),
     Property(
         "pessimistic-tokens-keep-their-gradient",
         "A token that has moved against its advantage keeps its full gradient.",
         "A > 0 with ratio < 1 - eps, or A < 0 with ratio > 1 + eps, can be corrected.",
         pessimistic_tokens,
-        needs=_GRADIENT,
+        needs={**_GRADIENT, **_CLIP},
     ),
     Property(
         "no-advantage-no-loss",
@@ -323,6 +330,7 @@ PROPERTIES = (
         "The same number added to a token's log-probabilities under all policies changes nothing.",
         "The loss depends on ratios of probabilities, to the old policy and to the reference.",
         shifted,
+        needs={"ratios only": NO_RATIOS},
     ),
     llm_cases.padding_content(),
     llm_cases.padding_columns(),

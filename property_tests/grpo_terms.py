@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from property_tests.framework.complex_step import clipped, larger, smaller
+from property_tests.framework.complex_step import clipped, larger, sigmoid, smaller
 from property_tests.framework.records import Array
 
 OFF = "off"
@@ -24,7 +24,8 @@ class Batch(NamedTuple):
         mask: `[B, T]`, true where the token counts.
         low, high: half-widths of the clip.
         kl_coef, denominator: numbers.
-        ratio, aggregation, kl, kl_over, dual_clip: the declared conventions.
+        ratio, aggregation, kl, kl_over, dual_clip, clip_form: the declared conventions.
+        tau_pos, tau_neg: temperatures of SAPO.
     """
 
     log_probs: Array
@@ -41,6 +42,9 @@ class Batch(NamedTuple):
     kl: str
     kl_over: str
     dual_clip: Any
+    clip_form: str
+    tau_pos: float
+    tau_neg: float
 
 
 def batch(inputs: dict[str, Any]) -> Batch:
@@ -61,6 +65,9 @@ def batch(inputs: dict[str, Any]) -> Batch:
         inputs["kl"],
         inputs["kl_over"],
         inputs["dual_clip"],
+        inputs["clip_form"],
+        inputs["tau_pos"],
+        inputs["tau_neg"],
     )
 
 
@@ -94,9 +101,21 @@ def bounded(b: Batch, surrogate: Array) -> Array:
 
 
 def surrogate(b: Batch, ratio: Array) -> Array:
-    """min(r A, clip(r) A) of each token."""
+    """min(r A, clip(r) A) of each token, or what is declared in its place."""
+    if b.clip_form == "sapo":
+        heat = np.where(b.advantages > 0.0, b.tau_pos, b.tau_neg)
+        return 4.0 / heat * sigmoid(heat * (ratio - 1.0)) * b.advantages
+    if b.clip_form != "ppo":
+        return np.real(cispo_weight(b, ratio)) * b.advantages * kept(b, b.log_probs)
     near = clipped(ratio, 1.0 - b.low, 1.0 + b.high)
     return bounded(b, smaller(ratio * b.advantages, near * b.advantages))
+
+
+def cispo_weight(b: Batch, ratio: Array) -> Array:
+    """The clipped ratio, which CISPO detaches."""
+    if b.clip_form == "cispo":
+        return clipped(ratio, 1.0 - b.low, 1.0 + b.high)
+    return smaller(ratio, b.high if b.clip_form == "cispo-absolute" else 1.0 + b.high)
 
 
 def divergence(b: Batch, kind: str) -> Array:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ladders.trainers import preference_trials as trials
-from ladders.trainers.preference_semantics import CHANGES, CORRECT, VARIANTS
+from ladders.trainers import reward_semantics
+from ladders.trainers.preference_rungs import OPTIMUM
+from ladders.trainers.preference_semantics import CHANGES, CORRECT
 from ladders.trainers.shared import EXACT, accumulation_suspect, varies
-from rlcheck.records import Check, Context, Evidence, Outcome, Status, one_trial
+from ladders.trainers.trial_pairs import GRADIENT_TOLERANCE, close
+from rlcheck.adapters.trl.preference import POLICY
+from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, one_trial
 
 PREFIX = "preference-trainer"
 LOG_2 = 0.6931471805599453
@@ -28,7 +32,18 @@ def _named(keys: list[str], share: float = EXACT) -> dict[str, float]:
 
 
 def _usual(evidence: Evidence) -> list[float]:
-    return evidence["predicted"][VARIANTS[0].key]
+    return next(iter(evidence["predicted"].values()))
+
+
+def of_policies(*options: str) -> Callable[[Evidence, Settings], str | None]:
+    """Skip a check for reward models, which have no reference, and unless these options can be varied."""
+
+    def applies(facts: Evidence, settings: Settings) -> str | None:
+        if facts["trains"] != POLICY:
+            return f"it trains a {facts['trains']}, which has no reference"
+        return varies(*options)(facts, settings)
+
+    return applies
 
 
 # --- value and gradient ---------------------------------------------------------------------------
@@ -36,12 +51,12 @@ def _usual(evidence: Evidence) -> list[float]:
 
 def judge_start(evidence: Evidence, context: Context) -> Outcome:
     """At policy = reference every margin is 0."""
-    beta = evidence["beta"]
-    expected = {v.variant: v.link(0.0, beta)[0] for v in VARIANTS}
-    for variant, value in expected.items():
-        if all(trials.close(loss, value) for loss in evidence["start"]):
+    for variant, value in evidence["start_expected"].items():
+        if all(close(loss, value) for loss in evidence["start"]):
             message = f"loss {value:.4f} where policy and reference are equal ({variant})"
             return Outcome(Status.PASSED, message)
+    if evidence["beyond"]:
+        return _unknown(evidence)
     message = (
         f"policy and reference are the same model, so every margin is 0 and the loss is "
         f"log 2 = {LOG_2:.4f}; got {_numbers(evidence['start'])}"
@@ -49,17 +64,28 @@ def judge_start(evidence: Evidence, context: Context) -> Outcome:
     return Outcome(Status.FAILED, message, evidence, _explaining(evidence))
 
 
+def _unknown(evidence: Evidence) -> Outcome:
+    settings = ", ".join(evidence["beyond"])
+    message = f"its loss is none that rlcheck knows, as it is configured with {settings}"
+    return Outcome(Status.INCONCLUSIVE, message, evidence)
+
+
 def judge_loss(evidence: Evidence, context: Context) -> Outcome:
     """The loss of every batch is that of a published loss."""
     right = [key for key in evidence["matching"] if _fault_of(key) == CORRECT]
     if right:
         variant = right[0].partition(" | ")[2]
-        notes = () if right[0] == VARIANTS[0].key else (f"its loss is the variant: {variant}",)
+        usual = next(iter(evidence["predicted"]))
+        notes = () if right[0] == usual else (f"its loss is the variant: {variant}",)
         message = f"{len(evidence['seen'])} batches: the loss is {variant}, exactly"
         return Outcome(Status.PASSED, message, notes=notes)
+    if evidence.get("beyond") and not evidence["matching"]:
+        return _unknown(evidence)
+    settings = ", ".join(dict.fromkeys(filter(None, evidence["settings"])))
     message = (
-        f"expected {_numbers(_usual(evidence))} for three batches, by float64 over single sequences "
-        f"without padding (beta = {evidence['beta']:g}); got {_numbers(evidence['seen'])}"
+        f"expected {_numbers(_usual(evidence))} for {len(evidence['seen'])} batches, by float64 over "
+        f"single sequences without padding{settings and f' ({settings})'}; got "
+        f"{_numbers(evidence['seen'])}"
     )
     suspects = _explaining(evidence)
     proof = {f"{PREFIX}/{_fault_of(k)}": _proof(evidence, k) for k in evidence["matching"]}
@@ -70,7 +96,7 @@ def judge_loss(evidence: Evidence, context: Context) -> Outcome:
 def _explaining(evidence: Evidence) -> dict[str, float]:
     """Faults that predict the losses, gradients included; else those whose gradient fits."""
     matching, errors = evidence["matching"], evidence["gradient_errors"]
-    fitting = [key for key in errors if errors[key] < trials.GRADIENT_TOLERANCE]
+    fitting = [key for key in errors if errors[key] < GRADIENT_TOLERANCE]
     both = [key for key in matching if key in fitting]
     if both or matching:
         return _named(both or matching)
@@ -93,16 +119,16 @@ def judge_gradient(evidence: Evidence, context: Context) -> Outcome:
     """The gradient of the network is that of the loss."""
     errors: Mapping[str, float] = evidence["gradient_errors"]
     right = {k: e for k, e in errors.items() if _fault_of(k) == CORRECT}
-    if right and min(right.values()) < trials.GRADIENT_TOLERANCE:
+    if right and min(right.values()) < GRADIENT_TOLERANCE:
         message = f"every parameter's gradient is right to {min(right.values()):.1e} of the norm"
         return Outcome(Status.PASSED, message)
-    fitting = [k for k, error in errors.items() if error < trials.GRADIENT_TOLERANCE]
+    fitting = [k for k, error in errors.items() if error < GRADIENT_TOLERANCE]
+    if evidence.get("beyond") and not fitting:
+        return _unknown(evidence)
     off = (
         f"by {min(right.values()):.1e} of its norm" if right else "from that of any published loss"
     )
-    message = (
-        f"the gradient of the network differs {off}; the tolerance is {trials.GRADIENT_TOLERANCE:g}"
-    )
+    message = f"the gradient of the network differs {off}; the tolerance is {GRADIENT_TOLERANCE:g}"
     return Outcome(Status.FAILED, message, evidence, _named(fitting))
 
 
@@ -116,20 +142,26 @@ LOSS_START = Check(
     ),
     trial=trials.compare,
     judge=one_trial(judge_start),
+    applies=of_policies(),
     catches=(f"{PREFIX}/reference-ignored", f"{PREFIX}/dropout-on"),
 )
 LOSS = Check(
     name=f"{PREFIX}/loss-is-the-definition",
-    title="With a policy away from its reference, the loss of ragged batches is the published one.",
+    title="With a model away from where it started, the loss of ragged batches is the published one.",
     explanation=(
-        "rlcheck computes log-probabilities of every answer by itself, one sequence at a time, without "
-        "padding and in float64, and from them the published losses (sigmoid, IPO, hinge, with sums or "
-        "means over tokens) and those of every known mistake. The trainer's loss must equal one of the "
-        "published ones; if it equals that of a mistake, the mistake is named."
+        "rlcheck computes log-probabilities of every answer by itself (for a reward model its score at "
+        "every token), one sequence at a time, without padding and in float64, and from them the "
+        "published losses (sigmoid, IPO, hinge, with sums or means over tokens; for a reward model "
+        "Bradley-Terry, with margins and centred scores where the trainer documents them) and those of "
+        "every known mistake. The trainer's loss must equal one of the published ones; if it equals that "
+        "of a mistake, the mistake is named."
     ),
     trial=trials.compare,
     judge=one_trial(judge_loss),
-    catches=tuple(f"{PREFIX}/{name}" for name in CHANGES),
+    catches=tuple(
+        f"{PREFIX}/{name}"
+        for name in dict.fromkeys([*CHANGES, *(name for name, *_ in reward_semantics.CHANGES)])
+    ),
 )
 GRADIENT = Check(
     name=f"{PREFIX}/gradient-is-the-definition",
@@ -152,13 +184,13 @@ def judge_rows(evidence: Evidence, context: Context) -> Outcome:
     """The batch is the mean (or the sum) of its rows."""
     alone, together = evidence["alone"], evidence["together"]
     mean, total = sum(alone) / len(alone), sum(alone)
-    if not trials.close(evidence["reversed"], together):
+    if not close(evidence["reversed"], together):
         message = (
             f"the same four pairs in the opposite order give loss {evidence['reversed']:.4f}, in "
             f"order {together:.4f}; expected the same"
         )
         return Outcome(Status.FAILED, message, evidence, {f"{PREFIX}/rows-mixed": 0.9})
-    if trials.close(together, mean) or trials.close(together, total):
+    if close(together, mean) or close(together, total):
         return Outcome(Status.PASSED, f"four pairs at once {together:.4f}, one by one {mean:.4f}")
     message = (
         f"four pairs in one batch have loss {together:.4f}, one by one {_numbers(alone)} "
@@ -170,7 +202,7 @@ def judge_rows(evidence: Evidence, context: Context) -> Outcome:
 def judge_sides(evidence: Evidence, context: Context) -> Outcome:
     """Left or right padding, the same loss."""
     right, left = evidence["right"], evidence["left"]
-    if trials.close(left, right):
+    if close(left, right):
         return Outcome(Status.PASSED, f"loss {right:.4f} with padding on either side")
     message = (
         f"a tokenizer that pads on the left changes the loss from {right:.4f} to {left:.4f}; expected "
@@ -181,8 +213,11 @@ def judge_sides(evidence: Evidence, context: Context) -> Outcome:
 
 def judge_splits(evidence: Evidence, context: Context) -> Outcome:
     """One step is one step, in however many batches."""
+    if evidence["size"] < 1e-7:
+        message = "the gradient of the step vanishes, so its parts cannot be compared"
+        return Outcome(Status.INCONCLUSIVE, message, evidence)
     off = max(evidence["distances"])
-    if off < trials.GRADIENT_TOLERANCE:
+    if off < GRADIENT_TOLERANCE:
         message = "4 x 1, 2 x 2 and 1 x 4 (pairs x batches) give the same gradient of a step"
         return Outcome(Status.PASSED, message)
     size, count = evidence["splits"][-1]
@@ -243,14 +278,14 @@ def judge_reference(evidence: Evidence, context: Context) -> Outcome:
         message = "its loss is that of no known semantics, so its reference cannot be told"
         return Outcome(Status.INCONCLUSIVE, message)
     key, seen = matching[0], evidence["seen"]
-    if all(trials.close(s, e) for s, e in zip(seen, evidence["to_first"][key], strict=True)):
+    if all(close(s, e) for s, e in zip(seen, evidence["to_first"][key], strict=True)):
         return Outcome(Status.PASSED, "after three steps the reference is still the first model")
     message = (
         f"after three steps the loss is {_numbers(seen)}; relative to the model of the beginning it "
         f"would be {_numbers(evidence['to_first'][key])}"
     )
     itself = evidence["to_itself"][key]
-    trained = all(trials.close(s, e) for s, e in zip(seen, itself, strict=True))
+    trained = all(close(s, e) for s, e in zip(seen, itself, strict=True))
     share = EXACT if trained else 0.95
     return Outcome(Status.FAILED, message, evidence, {f"{PREFIX}/reference-trained": share})
 
@@ -264,7 +299,7 @@ REFERENCE = Check(
     ),
     trial=trials.watch_reference,
     judge=one_trial(judge_reference),
-    applies=varies("max_steps", "learning_rate"),
+    applies=of_policies("max_steps", "learning_rate"),
     requires=(LOSS.name,),
     catches=(f"{PREFIX}/reference-trained",),
 )
@@ -273,7 +308,7 @@ REFERENCE = Check(
 def judge_twice(evidence: Evidence, context: Context) -> Outcome:
     """No dropout while training on preferences."""
     losses = evidence["losses"]
-    if all(trials.close(loss, losses[0]) for loss in losses):
+    if all(close(loss, losses[0]) for loss in losses):
         return Outcome(
             Status.PASSED, "the same batch has the same loss three times, in training mode"
         )
@@ -293,6 +328,7 @@ DROPOUT = Check(
     ),
     trial=trials.see_twice,
     judge=one_trial(judge_twice),
+    applies=of_policies(),
     catches=(f"{PREFIX}/dropout-on",),
 )
 
@@ -300,7 +336,7 @@ DROPOUT = Check(
 def judge_beta(evidence: Evidence, context: Context) -> Outcome:
     """Beta changes the loss."""
     first, second = evidence["losses"]
-    if not trials.close(first, second):
+    if not close(first, second):
         return Outcome(
             Status.PASSED, f"beta {evidence['betas']} gives the losses {first:.4f}, {second:.4f}"
         )
@@ -315,7 +351,7 @@ BETA = Check(
     explanation="beta is the price of leaving the reference; an option never read changes nothing.",
     trial=trials.vary_beta,
     judge=one_trial(judge_beta),
-    applies=varies("beta"),
+    applies=of_policies("beta"),
     catches=(f"{PREFIX}/beta-ignored",),
 )
 
@@ -324,19 +360,18 @@ def judge_overfit(evidence: Evidence, context: Context) -> Outcome:
     """Twenty steps on one pair widen its margin."""
     (c0, r0), (c1, r1) = evidence["before"], evidence["after"]
     gained = (c1 - r1) - (c0 - r0)
-    margin = "log pi(chosen) - log pi(rejected)"
-    words = f"twenty steps on one pair change its margin, {margin}, by {gained:+.3g}"
+    words = f"twenty steps on one pair change its margin, {evidence['margin']}, by {gained:+.3g}"
     if gained > 0.5:
         return Outcome(Status.PASSED, words)
     if gained < -0.1:
-        message = f"{words}; expected it to grow: the policy learns to prefer the rejected answer"
+        message = f"{words}; expected it to grow: the model learns to prefer the rejected answer"
         return Outcome(Status.FAILED, message, evidence, {f"{PREFIX}/pair-swapped": 0.6})
     return Outcome(Status.INCONCLUSIVE, f"{words}; a larger learning rate would tell", evidence)
 
 
 OVERFIT = Check(
     name=f"{PREFIX}/overfits-one-pair",
-    title="Trained on one pair alone, the policy comes to prefer the chosen answer.",
+    title="Trained on one pair alone, the model comes to prefer the chosen answer.",
     explanation="The lowest rung of the ladder for preferences: the margin of a single pair must grow.",
     trial=trials.overfit,
     judge=one_trial(judge_overfit),
@@ -344,4 +379,6 @@ OVERFIT = Check(
     catches=(f"{PREFIX}/pair-swapped",),
 )
 
-CHECKS = (LOSS_START, LOSS, GRADIENT, ROWS, SIDES, REFERENCE, SPLIT, DROPOUT, BETA, OVERFIT)
+CHECKS = (
+    LOSS_START, LOSS, GRADIENT, ROWS, SIDES, REFERENCE, SPLIT, DROPOUT, BETA, OVERFIT, OPTIMUM,
+)  # fmt: skip

@@ -77,6 +77,57 @@ FAULTS = (
         _TRL + "7f2ccbe3a24d", _TRL + "485852c942ae", _OPENRLHF + "37aad73eab32",
     ),
     _fault(
+        "end-of-sequence-not-scored", "the score is read at the token before the last one",
+        "The reward model judges answers before it has seen where they end.",
+        "Read the score at the last token of the answer, found by position: where padding and "
+        "end-of-sequence are one token, a search for the last other token ends too early.",
+        "the index of the last token", "https://github.com/huggingface/transformers/pull/35352",
+        "https://github.com/EleutherAI/gpt-neox/pull/1285",
+    ),
+    _fault(
+        "padding-scored", "the score of shorter answers is read at a position of padding",
+        "An answer's score depends on the longest answer beside it.",
+        "Read the score at attention_mask.sum(1) - 1.", "scores[:, -1], or an index that is one too far",
+        "https://github.com/EleutherAI/gpt-neox/pull/1285",
+    ),
+    _fault(
+        "first-token-scored", "the score is read at the first token",
+        "Both answers to a prompt have one score, which has seen neither.",
+        "Read the score at the last token.", "the head of an encoder on a decoder",
+    ),
+    _fault(
+        "margin-ignored", "margins in the data are not subtracted",
+        "Pairs that people judged to be far apart count like all others.",
+        "Use -log sigmoid(chosen - rejected - margin).", "the collator, or the loss",
+        "https://arxiv.org/abs/2307.09288",
+    ),
+    _fault(
+        "margin-sign-flipped", "margins in the data are added",
+        "The farther apart people judged a pair, the less the scores have to differ.",
+        "Use -log sigmoid(chosen - rejected - margin).", "the loss",
+        "https://arxiv.org/abs/2307.09288",
+    ),
+    _fault(
+        "centring-ignored", "the coefficient that centres scores is accepted and not used",
+        "Scores drift freely.", "Add coefficient * mean((chosen + rejected)^2).",
+        "the configuration, or the loss", "https://arxiv.org/abs/2312.09244",
+    ),
+    _fault(
+        "centring-sign-flipped", "the term that centres scores is subtracted",
+        "Scores are driven away from 0, without bound.",
+        "Add coefficient * mean((chosen + rejected)^2).", "the loss", "https://arxiv.org/abs/2312.09244",
+    ),
+    _fault(
+        "differences-centred", "differences of scores are drawn to 0 instead of their sums",
+        "The penalty works against the preferences themselves, and scores drift freely.",
+        "Add coefficient * mean((chosen + rejected)^2).", "the loss", "https://arxiv.org/abs/2312.09244",
+    ),
+    _fault(
+        "logarithm-missing", "the probability of the preference is maximised instead of its logarithm",
+        "Pairs that the model judges wrong with confidence hardly count.",
+        "Use -log sigmoid(chosen - rejected).", "the loss",
+    ),
+    _fault(
         "first-token-masked", "the first token of every answer is left out",
         "The mask is not shifted together with the labels.",
         "Drop the first position of mask and labels alike: mask[:, 1:].",

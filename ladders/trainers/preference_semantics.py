@@ -3,11 +3,12 @@
 With policy scores s = sum_t w_t log pi(y_t | x, y_<t) and reference scores s' likewise, every loss has
 the form
 
-    m = sign ((s_chosen - k s'_chosen) - (s_rejected - k s'_rejected)),   loss = mean over pairs of f(m)
+    h = s - k s' of either answer,   loss = mean over pairs of f(h_chosen, h_rejected)
 
-(DPO: Rafailov et al. 2023, eq. 7, w = 1 on the answer, k = 1, f(m) = -log sigmoid(beta m)). A mistake
-changes one of these. Its gradient with respect to any parameter is sum_t (d loss / d log pi_t) times
-the gradient of log pi_t, so a semantics predicts the loss *and* the whole gradient of the network.
+(DPO: Rafailov et al. 2023, eq. 7, w = 1 on the answer, k = 1, f = -log sigmoid(beta m) of the margin
+m = h_chosen - h_rejected). A mistake changes one of these. Its gradient with respect to any parameter is
+sum_t (d loss / d log pi_t) times the gradient of log pi_t, so a semantics predicts the loss *and* the
+whole gradient of the network.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-Link = Callable[[float, float], tuple[float, float]]
+MarginLink = Callable[[float, float], tuple[float, float]]
 """(margin, beta) -> (loss, its derivative with respect to the margin)."""
+
+Link = Callable[[float, float, float], tuple[float, float, float]]
+"""(log-ratio of the chosen answer, of the rejected one, beta) -> (loss, its derivatives by both)."""
 
 CORRECT = "correct"
 SIDES = ("chosen", "rejected")
@@ -61,6 +65,19 @@ def ipo_link(margin: float, beta: float) -> tuple[float, float]:
     return off**2, 2.0 * off
 
 
+def of_margin(link: MarginLink) -> Link:
+    """A loss of the difference alone."""
+
+    def both(chosen: float, rejected: float, beta: float) -> tuple[float, float, float]:
+        value, slope = link(chosen - rejected, beta)
+        return value, slope, -slope
+
+    return both
+
+
+DPO = of_margin(sigmoid_link)
+
+
 @dataclass(frozen=True)
 class Semantics:
     """One way to turn token log-probabilities into a loss.
@@ -76,7 +93,7 @@ class Semantics:
         padded: whether means divide by the length of the longest sequence of the batch.
         reference: k; None takes the policy's own log-probabilities as the reference's.
         beta: what becomes of beta.
-        sign: 1, or -1 with the pair swapped.
+        swapped: whether chosen and rejected have changed places.
         frozen: the side that gets no gradient.
         shifted: whether logits are read at the position before the token.
         summed: whether pairs are added up instead of averaged.
@@ -85,7 +102,7 @@ class Semantics:
 
     name: str
     variant: str
-    link: Link = sigmoid_link
+    link: Link = DPO
     average: bool = False
     skip_first: int = 0
     skip_last: int = 0
@@ -93,7 +110,7 @@ class Semantics:
     padded: bool = False
     reference: float | None = 1.0
     beta: Callable[[float], float] = lambda beta: beta
-    sign: float = 1.0
+    swapped: bool = False
     frozen: str = ""
     shifted: bool = True
     summed: bool = False
@@ -108,14 +125,14 @@ class Semantics:
 VARIANTS = (
     Semantics(CORRECT, "sigmoid"),
     Semantics(CORRECT, "sigmoid over lengths", average=True),
-    Semantics(CORRECT, "ipo over lengths", link=ipo_link, average=True),
-    Semantics(CORRECT, "ipo", link=ipo_link),
-    Semantics(CORRECT, "hinge", link=hinge_link),
+    Semantics(CORRECT, "ipo over lengths", link=of_margin(ipo_link), average=True),
+    Semantics(CORRECT, "ipo", link=of_margin(ipo_link)),
+    Semantics(CORRECT, "hinge", link=of_margin(hinge_link)),
 )
 """Losses that are published choices, the usual one first."""
 
 CHANGES: dict[str, dict] = {
-    "pair-swapped": {"sign": -1.0},
+    "pair-swapped": {"swapped": True},
     "reference-ignored": {"reference": 0.0},
     "reference-is-policy": {"reference": None},
     "reference-sign-flipped": {"reference": -1.0},
@@ -138,11 +155,12 @@ CHANGES: dict[str, dict] = {
 """Fault -> what it changes of a correct semantics."""
 
 
-def all_semantics() -> Iterator[Semantics]:
-    """The published losses, then every fault in every one of them."""
-    yield from VARIANTS
+def all_semantics(declared: Sequence[Semantics] = ()) -> Iterator[Semantics]:
+    """The published losses and those that a trainer declares, then every fault in every one of them."""
+    right = (*VARIANTS, *declared)
+    yield from right
     for name, change in CHANGES.items():
-        for variant in VARIANTS:
+        for variant in right:
             # Of sums, a fault of means says nothing.
             if not change.get("average") or variant.average:
                 yield replace(variant, name=name, **change)
@@ -173,12 +191,13 @@ def predict(
             k = semantics.reference
             reference = weight @ policy if k is None else k * (weight @ scored.reference)
             sides.append((weight, weight @ policy - reference))
-        margin = semantics.sign * (sides[0][1] - sides[1][1])
-        loss, slope = semantics.link(margin, semantics.beta(beta))
+        order = -1 if semantics.swapped else 1
+        loss, *slopes = semantics.link(
+            *(score for _, score in sides[::order]), semantics.beta(beta)
+        )
         total += share * loss
-        for side, direction, (weight, _) in zip(SIDES, (1.0, -1.0), sides, strict=True):
-            kept = 0.0 if semantics.frozen == side else share * slope * semantics.sign * direction
-            weights.append(kept * weight)
+        for side, slope, (weight, _) in zip(SIDES, slopes[::order], sides, strict=True):
+            weights.append((0.0 if semantics.frozen == side else share * slope) * weight)
     return total, weights
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from ladders.trainers import reward_trials
+from ladders.trainers.preference_links import MODELLED, declared
 from ladders.trainers.preference_semantics import (
+    CORRECT,
     VARIANTS,
     Scored,
     ScoredPair,
@@ -15,53 +16,34 @@ from ladders.trainers.preference_semantics import (
     all_semantics,
     predict,
 )
-from rlcheck.adapters.trl.acting import move, train
-from rlcheck.adapters.trl.preference import (
-    OpenPreferenceTrainer,
-    Pair,
-    PreferenceSubject,
-    full,
-    tables,
-)
+from ladders.trainers.trial_pairs import BATCHES, NOISE, NOISE_SEED, close, pairs
+from rlcheck.adapters.trl.acting import move, settings_beyond, train
+from rlcheck.adapters.trl.preference import OpenPreferenceTrainer, PreferenceSubject, full, tables
+from rlcheck.adapters.trl.reward import RewardSubject
 from rlcheck.adapters.trl.token_model import Gradient, TokenModel, along, distance
 from rlcheck.records import Context, Evidence, Trial
 
-LENGTHS = ((3, 2, 5), (1, 6, 1), (4, 1, 3), (2, 3, 3), (5, 1, 1), (1, 2, 7), (3, 4, 2), (2, 5, 4))
-"""Tokens of prompt, chosen and rejected answer of each pair: ragged, so that padding is everywhere."""
-BATCHES = ((0, 1, 2, 3), (4, 5, 6, 7), (1, 5))
-LOSS_TOLERANCE, GRADIENT_TOLERANCE = 2e-4, 2e-3
-"""Relative, for trainers in float32; theory is in float64."""
-NOISE_SEED, NOISE = 7, 0.05
+Subject = PreferenceSubject | RewardSubject
+UNUSUAL = {
+    "f_divergence_type": "reverse_kl",
+    "use_weighting": False,
+    "ld_alpha": None,
+    "reference_free": False,
+}
+"""Settings of TRL's that change the loss, and where they are off."""
 
 
-def pairs(seed: int, lengths: Sequence[tuple[int, int, int]] = LENGTHS) -> list[Pair]:
-    """Random words; the two answers to a prompt begin alike in every second pair."""
-    random = np.random.default_rng(seed)
-
-    def words(count: int) -> tuple[str, ...]:
-        return tuple(f"w{number}" for number in random.integers(0, 24, count))
-
-    found = []
-    for number, (prompt, chosen, rejected) in enumerate(lengths):
-        pair = Pair(words(prompt), words(chosen), words(rejected))
-        if number % 2:
-            pair = pair._replace(rejected=(pair.chosen[0], *pair.rejected[1:]))
-        found.append(pair)
-    return found
-
-
-def close(seen: float, expected: float) -> bool:
-    """Equal as far as single precision can tell."""
-    return abs(seen - expected) <= LOSS_TOLERANCE * (1.0 + abs(expected))
-
-
-def compare(subject: PreferenceSubject, trial: Trial, context: Context) -> Evidence:
+def compare(subject: Subject, trial: Trial, context: Context) -> Evidence:
     """Losses and gradients of several batches, seen and predicted by every semantics.
 
     The same comparison serves several checks, so it is kept with the subject.
     """
     if trial.key not in subject.cache:
-        subject.cache[trial.key] = _compare(subject, trial, context)
+        if isinstance(subject, RewardSubject):
+            found = reward_trials.compare(subject, trial, context)
+        else:
+            found = _compare(subject, trial, context)
+        subject.cache[trial.key] = found
     return subject.cache[trial.key]
 
 
@@ -73,18 +55,16 @@ def _compare(subject: PreferenceSubject, trial: Trial, context: Context) -> Evid
     policy = opened.policy()
     scored = score(opened, policy)
     seen = [opened.see(batch) for batch in BATCHES]
-    predicted = {
-        s.key: [predict(s, [scored[row] for row in batch], opened.beta)[0] for batch in BATCHES]
-        for s in all_semantics()
-    }
+    every = _semantics(opened)
+    predicted = _losses(opened, scored)
     matching = [
         s
-        for s in all_semantics()
+        for s in every
         if all(close(one.loss, value) for one, value in zip(seen, predicted[s.key], strict=True))
     ]
     context.progress(0.6, "comparing gradients")
     # Where no loss fits, the direction of the gradient may still tell what it is a loss of.
-    candidates = matching or [s for s in all_semantics() if s.variant == VARIANTS[0].variant]
+    candidates = matching or [s for s in every if s.variant == VARIANTS[0].variant]
     errors = {
         s.key: max(
             distance(one.gradient, _gradient(opened, policy, scored, s, batch))
@@ -93,7 +73,12 @@ def _compare(subject: PreferenceSubject, trial: Trial, context: Context) -> Evid
         for s in candidates
     }
     return {
+        "settings": [f"beta = {opened.beta:g}"] * len(seen),
+        "beyond": _beyond(opened),
         "beta": opened.beta,
+        "start_expected": {
+            s.variant: s.link(0.0, 0.0, opened.beta)[0] for s in every if s.name == CORRECT
+        },
         "start": start,
         "seen": [one.loss for one in seen],
         "predicted": predicted,
@@ -125,7 +110,7 @@ def _gradient(
     return policy.gradient(sequences, weights, shift=1 if semantics.shifted else 0)
 
 
-def compare_rows(subject: PreferenceSubject, trial: Trial, context: Context) -> Evidence:
+def compare_rows(subject: Subject, trial: Trial, context: Context) -> Evidence:
     """A batch of four, and each of its pairs alone."""
     opened = subject.open(pairs(trial.seed), context.scratch)
     move(opened.trainer, NOISE_SEED, NOISE)
@@ -134,7 +119,7 @@ def compare_rows(subject: PreferenceSubject, trial: Trial, context: Context) -> 
     return {"together": opened.see(BATCHES[0]).loss, "alone": alone, "reversed": swapped}
 
 
-def compare_sides(subject: PreferenceSubject, trial: Trial, context: Context) -> Evidence:
+def compare_sides(subject: Subject, trial: Trial, context: Context) -> Evidence:
     """The same batch with a tokenizer that pads on the right and one that pads on the left."""
     losses = {}
     for side in ("right", "left"):
@@ -148,7 +133,7 @@ SPLITS = ((4, 1), (2, 2), (1, 4))
 """Pairs a batch, and batches a step."""
 
 
-def compare_splits(subject: PreferenceSubject, trial: Trial, context: Context) -> Evidence:
+def compare_splits(subject: Subject, trial: Trial, context: Context) -> Evidence:
     """The gradient of one step over four pairs, taken in one, two and four batches."""
     gradients: list[Any] = []
     for size, count in SPLITS:
@@ -162,6 +147,7 @@ def compare_splits(subject: PreferenceSubject, trial: Trial, context: Context) -
         "splits": [list(split) for split in SPLITS],
         "distances": [distance(gradient, whole) for gradient in gradients],
         "factors": [along(gradient, whole) for gradient in gradients],
+        "size": max(float(abs(part).max()) for part in whole.values()),
     }
 
 
@@ -193,8 +179,18 @@ def _relative_to(scored: Sequence[ScoredPair]) -> list[ScoredPair]:
 def _losses(opened: OpenPreferenceTrainer, scored: Sequence[ScoredPair]) -> dict[str, list[float]]:
     return {
         s.key: [predict(s, [scored[row] for row in batch], opened.beta)[0] for batch in BATCHES]
-        for s in all_semantics()
+        for s in _semantics(opened)
     }
+
+
+def _semantics(opened: OpenPreferenceTrainer) -> list[Semantics]:
+    return list(all_semantics(declared(opened.loss_types, opened.loss_weights, opened.smoothing)))
+
+
+def _beyond(opened: OpenPreferenceTrainer) -> list[str]:
+    """Documented settings of TRL's that are on and that no loss here has."""
+    names = [f"loss_type = {name}" for name in opened.loss_types if name not in MODELLED]
+    return names + settings_beyond(opened.trainer, UNUSUAL)
 
 
 def see_twice(subject: PreferenceSubject, trial: Trial, context: Context) -> Evidence:
@@ -216,8 +212,10 @@ def vary_beta(subject: PreferenceSubject, trial: Trial, context: Context) -> Evi
     return {"betas": list(BETAS), "losses": losses}
 
 
-def overfit(subject: PreferenceSubject, trial: Trial, context: Context) -> Evidence:
-    """Train on one pair; how much more does the policy prefer the chosen answer than before?"""
+def overfit(subject: Subject, trial: Trial, context: Context) -> Evidence:
+    """Train on one pair; how much more does the model prefer the chosen answer than before?"""
+    if isinstance(subject, RewardSubject):
+        return reward_trials.overfit(subject, trial, context)
     options = {"max_steps": 20, "learning_rate": 0.01, "optim": "adamw_torch"}
     opened = subject.open(pairs(trial.seed)[:1] * 4, context.scratch, options=options)
     train(opened.trainer)
@@ -227,4 +225,5 @@ def overfit(subject: PreferenceSubject, trial: Trial, context: Context) -> Evide
         [float(table[start:-1].sum()) for table in tables(model, full(tokens))]
         for model in (opened.reference, policy)
     )
-    return {"before": before, "after": after}
+    margin = "log pi(chosen) - log pi(rejected)"
+    return {"before": before, "after": after, "margin": margin}

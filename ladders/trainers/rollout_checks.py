@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ladders.trainers import group_semantics
 from ladders.trainers import rollout_trials as trials
+from ladders.trainers.rollout_rungs import REST, UPDATE
 from ladders.trainers.rollout_semantics import CHANGES, CORRECT
 from ladders.trainers.shared import EXACT, accumulation_suspect, varies
 from rlcheck.records import Check, Context, Evidence, Outcome, Status, one_trial
@@ -105,6 +106,10 @@ def judge_loss(evidence: Evidence, context: Context) -> Outcome:
         variant = right[0].partition(" | ")[2]
         message = f"loss and gradient are exactly those of: {variant}"
         return Outcome(Status.PASSED, message, notes=(f"its loss: {variant}",))
+    if evidence["beyond"] and not fits:
+        settings = ", ".join(evidence["beyond"])
+        message = f"its loss is none that rlcheck knows, as it is configured with {settings}"
+        return Outcome(Status.INCONCLUSIVE, message, evidence)
     usual = next(iter(evidence["predicted"]))
     message = (
         f"the loss of sixteen completions, {evidence['clipped']:.0%} of their tokens beyond the clip "
@@ -264,4 +269,4 @@ OVERFIT = Check(
     applies=varies("max_steps", "learning_rate"),
     catches=(_fault("policy-gradient-negated"),),
 )
-CHECKS = (REWARDS, ADVANTAGES, LOSS, PADDING, REFERENCE, SPLIT, OVERFIT)
+CHECKS = (REWARDS, ADVANTAGES, LOSS, PADDING, REFERENCE, SPLIT, OVERFIT, UPDATE, REST)

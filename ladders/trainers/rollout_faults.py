@@ -99,6 +99,12 @@ _LOSS = (
         "The policy is pushed away from its reference.", "Add beta * KL to the loss.", "the loss",
     ),
     _fault(
+        "kl-missing", "the KL to the reference is configured and never charged",
+        "Nothing holds the policy at its reference: it earns the reward and forgets how to speak.",
+        "Add beta * KL to the loss, or subtract it from the reward before the baseline.",
+        "a default of 0 that wins, or a penalty added to a copy of the rewards",
+    ),
+    _fault(
         "kl-direction-reversed", "the KL is that of the reference from the policy",
         "The estimator is evaluated with the roles swapped, on samples of the wrong model.",
         "k3 = exp(ref - new) - (ref - new) - 1.", "the KL term",

@@ -6,13 +6,14 @@ With r_it = pi(y_it) / pi_old(y_it) the loss is
 
 (Shao et al. 2024, eq. 3), added up over tokens and completions in one of the published ways. The ratio
 is that of a token, of a sequence (GSPO: geometric mean over tokens) or the product over the sequence
-(RLOO). A mistake changes one of these. The gradient by every token's log-probability is taken
-numerically, and carried on to the network by the chain rule.
+(RLOO). CISPO (MiniMax 2025, arXiv:2506.13585) and SAPO (Gao et al. 2025, arXiv:2511.20347) replace the
+minimum where a trainer declares them. A mistake changes one of these. The gradient by every token's
+log-probability is taken numerically, and carried on to the network by the chain rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
@@ -44,6 +45,14 @@ class Setting(NamedTuple):
     epsilon: float
     beta: float
     longest: int  # tokens of the longest completion that may be sampled
+    high: float | None = None  # half-width of the clip above 1, where it is another
+    cap: float | None = None  # of the ratio itself, where there is one
+    heats: tuple[float, float] = (1.0, 1.05)  # of SAPO, for positive advantages and others
+
+    @property
+    def above(self) -> float:
+        """Half-width of the clip above 1."""
+        return self.epsilon if self.high is None else self.high
 
 
 @dataclass(frozen=True)
@@ -53,10 +62,12 @@ class Semantics:
     Args:
         name: `correct` or a fault.
         level: of the ratio: token, sequence, product.
-        aggregate: seq-mean, token-mean, constant (divided by the longest possible length), padded
-            (divided by the longest of the batch).
+        aggregate: seq-mean, token-mean, constant (divided by the longest possible length), seq-sum
+            (mean over sequences of sums over tokens), padded (divided by the longest of the batch).
         kl: k1, k2, k3, weighted k3 (times the ratio, which makes its gradient that of the KL), or ""
             for none.
+        form: clip, or what a trainer declares in its place: CISPO with an absolute bound, with one
+            above 1 or with two around 1; SAPO.
         skip_first, skip_last: tokens left out at either end of a completion.
         sign, kl_sign: 1 or -1.
         inverted: whether the ratio is old over new.
@@ -74,6 +85,7 @@ class Semantics:
     level: str
     aggregate: str
     kl: str
+    form: str = "clip"
     skip_first: int = 0
     skip_last: int = 0
     sign: float = 1.0
@@ -91,7 +103,8 @@ class Semantics:
     @property
     def variant(self) -> str:
         """The published choices it is made of."""
-        return f"ratio of a {self.level}, {self.aggregate}, {self.kl or 'no'} KL in the loss"
+        form = "" if self.form == "clip" else f", {self.form}"
+        return f"ratio of a {self.level}{form}, {self.aggregate}, {self.kl or 'no'} KL in the loss"
 
     @property
     def key(self) -> str:
@@ -104,6 +117,12 @@ class Semantics:
 
 LEVELS = ("token", "sequence", "product")
 AGGREGATES = ("token-mean", "seq-mean", "constant")
+FORMS: Mapping[str, tuple[str, ...]] = {
+    "cispo": ("CISPO up to epsilon_high", "CISPO up to 1 + epsilon_high", "CISPO around 1"),
+    "sapo": ("SAPO",),
+}
+"""What stands in place of the clip, by the name under which a trainer declares its loss."""
+MODELLED = frozenset({"", "grpo", "bnpo", "dr_grpo", "dapo", "luspo", *FORMS})
 KLS = ("k3", "weighted k3", "k2", "k1", "")
 CHANGES: tuple[tuple[str, dict], ...] = (
     ("policy-gradient-negated", {"sign": -1.0}),
@@ -128,15 +147,17 @@ CHANGES: tuple[tuple[str, dict], ...] = (
 """Fault -> what it changes of a correct semantics; some have two forms."""
 
 
-def correct_semantics(beta: float) -> list[Semantics]:
+def correct_semantics(beta: float, loss_type: str = "") -> list[Semantics]:
     """The published losses; without a KL in the loss where beta is 0, or is spent in the reward."""
     kls = KLS if beta else ("",)
-    return [Semantics(CORRECT, *choice) for choice in product(LEVELS, AGGREGATES, kls)]
+    aggregates = (*AGGREGATES, "seq-sum") if loss_type == "luspo" else AGGREGATES
+    choices = product(LEVELS, aggregates, kls, FORMS.get(loss_type, ("clip",)))
+    return [Semantics(CORRECT, *choice) for choice in choices]
 
 
-def all_semantics(beta: float) -> Iterator[Semantics]:
+def all_semantics(beta: float, loss_type: str = "") -> Iterator[Semantics]:
     """The published losses, then every fault in every one of them."""
-    right = correct_semantics(beta)
+    right = correct_semantics(beta, loss_type)
     yield from right
     for name, change in CHANGES:
         for variant in right:
@@ -157,9 +178,12 @@ def loss_of(
         new = (tokens.plain_policy if semantics.cold else tokens.policy)[kept]
         old = _old(semantics, tokens)[kept]
         ratio = _ratio(semantics, new, old)
-        term = _policy_terms(
-            semantics, ratio, semantics.advantage_sign * advantage, setting.epsilon
-        )
+        held = _ratio(semantics, tokens.frozen[kept], old)
+        gain = semantics.advantage_sign * advantage
+        if semantics.form.startswith("CISPO"):
+            term = -_weight(semantics, held, setting) * gain * new
+        else:
+            term = _policy_terms(semantics, ratio, gain, setting)
         reference = tokens.plain_reference if semantics.cold == "all" else tokens.reference
         kl = _divergence(semantics, new, reference[kept], ratio)
         terms.append(float(np.sum(semantics.sign * term + semantics.kl_sign * setting.beta * kl)))
@@ -171,6 +195,7 @@ def loss_of(
         "token-mean": lambda: sums.sum() / max(lengths.sum(), 1.0),
         "seq-mean": lambda: (sums / np.maximum(lengths, 1.0)).mean(),
         "constant": lambda: sums.sum() / (len(sums) * setting.longest),
+        "seq-sum": lambda: sums.mean(),
         "padded": lambda: sums.sum() / (len(sums) * longest),
     }[semantics.aggregate]()
     return float(semantics.scale * total)
@@ -192,15 +217,29 @@ def _ratio(semantics: Semantics, new: np.ndarray, old: np.ndarray) -> np.ndarray
     return np.exp(log_ratio)
 
 
+def _weight(semantics: Semantics, ratio: np.ndarray, setting: Setting) -> np.ndarray:
+    """[n] CISPO's weight of a token's score, without gradient (MiniMax 2025, eq. 4)."""
+    if not semantics.clipped:
+        return ratio
+    if semantics.form == "CISPO around 1":
+        return np.clip(ratio, 1 - setting.epsilon, 1 + setting.above)
+    bound = setting.above if semantics.form == "CISPO up to epsilon_high" else 1 + setting.above
+    return np.minimum(ratio, bound)
+
+
 def _policy_terms(
-    semantics: Semantics, ratio: np.ndarray, advantage: float, epsilon: float
+    semantics: Semantics, ratio: np.ndarray, advantage: float, setting: Setting
 ) -> np.ndarray:
-    """[n] -min(r A, clip(r) A)."""
+    """[n] -min(r A, clip(r) A), or SAPO's soft gate (Gao et al. 2025)."""
     if not semantics.clipped:
         return -ratio * advantage
-    clipped = np.clip(ratio, 1 - epsilon, 1 + epsilon)
+    if semantics.form == "SAPO":
+        heat = setting.heats[0] if advantage > 0 else setting.heats[1]
+        return -4.0 / heat / (1.0 + np.exp(-heat * (ratio - 1.0))) * advantage
+    clipped = np.clip(ratio, 1 - setting.epsilon, 1 + setting.above)
     choose = np.maximum if semantics.optimistic else np.minimum
-    return -choose(ratio * advantage, clipped * advantage)
+    capped = ratio if setting.cap is None else np.minimum(ratio, setting.cap)
+    return -choose(capped * advantage, clipped * advantage)
 
 
 def _divergence(

@@ -10,6 +10,7 @@ import numpy as np
 from ladders.trainers import group_semantics
 from ladders.trainers.rollout_semantics import (
     CORRECT,
+    MODELLED,
     Semantics,
     Setting,
     Tokens,
@@ -17,7 +18,7 @@ from ladders.trainers.rollout_semantics import (
     gradient_of,
     loss_of,
 )
-from rlcheck.adapters.trl.acting import evaluate, move, setting, train
+from rlcheck.adapters.trl.acting import evaluate, move, setting, settings_beyond, train
 from rlcheck.adapters.trl.reinforcement import (
     LONGEST_COMPLETION,
     OpenRolloutTrainer,
@@ -105,7 +106,7 @@ def _losses(opened: OpenRolloutTrainer, rollout: Rollout, old: TokenModel) -> di
     temperature = setting(opened.trainer, "temperature", 1.0)
     policy = opened.policy()
     tokens = [_tokens(row, policy, old, opened.reference, temperature) for row in rollout.rows]
-    every = list(all_semantics(configured.beta))
+    every = list(all_semantics(configured.beta, opened.loss_type))
     predicted = {s.key: loss_of(s, tokens, rollout.advantages, configured) for s in every}
     matching = [s for s in every if close(seen.loss, predicted[s.key])]
     errors = {
@@ -117,6 +118,7 @@ def _losses(opened: OpenRolloutTrainer, rollout: Rollout, old: TokenModel) -> di
     ratios = np.exp(np.concatenate([t.policy - t.old for t in tokens]))
     return {
         "loss": seen.loss,
+        "beyond": _beyond(opened),
         "predicted": predicted,
         "matching": [s.key for s in matching],
         "gradient_errors": errors,
@@ -126,11 +128,37 @@ def _losses(opened: OpenRolloutTrainer, rollout: Rollout, old: TokenModel) -> di
 
 
 def _setting(opened: OpenRolloutTrainer) -> Setting:
+    trainer = opened.trainer
+    low = setting(trainer, "epsilon_low", setting(trainer, "epsilon", 0.2))
+    cap = setting(trainer, "delta", 0.0)
     return Setting(
-        setting(opened.trainer, "epsilon_low", setting(opened.trainer, "epsilon", 0.2)),
-        setting(opened.trainer, "beta", 0.0),
-        int(setting(opened.trainer, "max_completion_length", LONGEST_COMPLETION)),
+        low,
+        setting(trainer, "beta", 0.0),
+        int(setting(trainer, "max_completion_length", LONGEST_COMPLETION)),
+        setting(trainer, "epsilon_high", low),
+        cap or None,
+        (
+            setting(trainer, "sapo_temperature_pos", 1.0),
+            setting(trainer, "sapo_temperature_neg", 1.05),
+        ),
     )
+
+
+UNUSUAL = {
+    "entropy_coef": 0.0,
+    "use_adaptive_entropy": False,
+    "top_entropy_quantile": 1.0,
+    "off_policy_mask_threshold": None,
+    "use_vllm": False,
+}
+"""Settings of TRL's that change the loss, and where they are off."""
+
+
+def _beyond(opened: OpenRolloutTrainer) -> list[str]:
+    """Documented settings of TRL's that are on and that no loss here has."""
+    kind = opened.loss_type
+    names = [] if kind in MODELLED else [f"loss_type = {kind}"]
+    return names + settings_beyond(opened.trainer, UNUSUAL)
 
 
 def close(seen: float, expected: float) -> bool:
@@ -220,7 +248,7 @@ def _first_gradient(opened: OpenRolloutTrainer, key: str, advantages: str) -> Gr
     temperature = setting(opened.trainer, "temperature", 1.0)
     first = opened.reference
     tokens = [_tokens(row, first, first, first, temperature) for row in order]
-    semantics = next(s for s in all_semantics(configured.beta) if s.key == key)
+    semantics = next(s for s in all_semantics(configured.beta, opened.loss_type) if s.key == key)
     rollout = Rollout(order, made, opened.scored, {})
     return _gradient(first, rollout, tokens, semantics, configured, temperature)
 

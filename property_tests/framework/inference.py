@@ -39,6 +39,7 @@ def fitted(raw: Any, contract: FunctionContract, options: Options) -> Fitted:
     if not contract.lazily:
         return fit(raw, contract, options)
     own = replace(options, constants={**_own_words(raw, contract, options), **options.constants})
+    raw, own = contract.settle(raw, contract, own)
     return fit(raw, contract, replace(own, dialect=_found(raw, contract, own)))
 
 

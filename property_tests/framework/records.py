@@ -95,6 +95,8 @@ class Property:
         needs: capability -> what is lost where the subject lacks it.
         varies: hyper-parameters that the property must be free to choose.
         references: links.
+        other_calls: subject -> the same one, called in the other ways in which the property is tried;
+            None tries it as the subject is called everywhere.
     """
 
     name: str
@@ -105,6 +107,11 @@ class Property:
     needs: Mapping[str, str] = field(default_factory=dict)
     varies: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    other_calls: Callable[[Any], tuple[Any, ...]] | None = None
+
+    def subjects(self, fitted: Any) -> tuple[Any, ...]:
+        """The subject in every way of calling it that the property is about."""
+        return (fitted,) if self.other_calls is None else self.other_calls(fitted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +189,10 @@ def _as_it_is(raw: Any, options: Options) -> Any:
     return raw
 
 
+def _nothing_settled(raw: Any, contract: FunctionContract, options: Options) -> tuple[Any, Options]:
+    return raw, options
+
+
 def _nothing_to_say(names: frozenset[str]) -> tuple[str, ...]:
     return ()
 
@@ -211,6 +222,7 @@ class FunctionContract:
         lazily: whether conventions are found as in `inference.py`; a function that takes one of them
             as a parameter is then tested under its default only.
         wrap: (subject, options) -> the subject, returning what can be read as `outputs`.
+        settle: (subject, contract, options) -> both with what a single probe tells of the conventions.
     """
 
     name: str
@@ -233,3 +245,4 @@ class FunctionContract:
     words: tuple[str, ...] = ()
     wrap: Callable[[Any, Options], Any] = _as_it_is
     lazily: bool = False
+    settle: Callable[[Any, FunctionContract, Options], tuple[Any, Options]] = _nothing_settled

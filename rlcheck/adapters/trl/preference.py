@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlcheck.adapters.rng import preserved_rng
-from rlcheck.adapters.trl.acting import Seen, evaluate, setting
+from rlcheck.adapters.trl.acting import Seen, evaluate_rows, setting
 from rlcheck.adapters.trl.calling import TrainerSource
 from rlcheck.adapters.trl.tiny import EOS, PAD_ID, quiet, saved_model, tokenizer
 from rlcheck.adapters.trl.token_model import TokenModel
@@ -32,6 +32,8 @@ class Tokens(NamedTuple):
     rejected: list[int]
 
 
+POLICY = "policy"
+"""What such a trainer trains."""
 OPTIONS: Mapping[str, Any] = {
     "learning_rate": 0.05,
     "max_steps": 1,
@@ -70,16 +72,30 @@ class OpenPreferenceTrainer:
         """The strength of the pull to the reference."""
         return setting(self.trainer, "beta", 0.1)
 
+    @property
+    def loss_types(self) -> list[str]:
+        """The losses that it declares by name, if it does."""
+        given = getattr(getattr(self.trainer, "args", None), "loss_type", None) or []
+        return [given] if isinstance(given, str) else list(given)
+
+    @property
+    def loss_weights(self) -> list[float]:
+        """Of each of them."""
+        given = getattr(getattr(self.trainer, "args", None), "loss_weights", None)
+        return list(given or [1.0] * len(self.loss_types))
+
+    @property
+    def smoothing(self) -> float:
+        """The share of labels that are taken to be wrong."""
+        return setting(self.trainer, "label_smoothing", 0.0)
+
     def policy(self) -> TokenModel:
         """The model as it stands."""
         return TokenModel.of(self.trainer.model)
 
     def see(self, rows: Sequence[int]) -> Seen:
         """Loss and gradient of a batch of these rows, in training mode."""
-        with quiet():
-            loader = self.trainer.get_train_dataloader()
-            batch = loader.collate_fn([self.trainer.train_dataset[row] for row in rows])
-        return evaluate(self.trainer, batch)
+        return evaluate_rows(self.trainer, rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +104,7 @@ class PreferenceSubject:
 
     source: TrainerSource
     cache: dict[Any, Any] = field(default_factory=dict)
+    trains = POLICY
 
     def open(
         self,
@@ -111,30 +128,32 @@ class PreferenceSubject:
         with preserved_rng(), quiet():
             model = saved_model(place, seed=0, dropout=dropout)
             reference = TokenModel.of(model)
-            rows = [
-                {
-                    "prompt": " ".join(pair.prompt),
-                    "chosen": " " + " ".join(pair.chosen),
-                    "rejected": " " + " ".join(pair.rejected),
-                }
-                for pair in pairs
-            ]
             material = {
                 "model": model,
-                "train_dataset": Dataset.from_list(rows),
+                "train_dataset": Dataset.from_list(dataset_rows(pairs)),
                 "processing_class": words,
             }
             given = {"output_dir": str(place / "out"), **OPTIONS, **(options or {})}
             trainer = self.source.make(material, given)
-        ids = [
-            Tokens(*(words.convert_tokens_to_ids(list(part)) for part in _ended(pair)))
-            for pair in pairs
-        ]
-        return OpenPreferenceTrainer(trainer, ids, reference)
+        return OpenPreferenceTrainer(trainer, token_ids(words, pairs), reference)
 
 
-def _ended(pair: Pair) -> tuple[tuple[str, ...], ...]:
-    return pair.prompt, (*pair.chosen, EOS), (*pair.rejected, EOS)
+def dataset_rows(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """Pairs as the rows of a dataset."""
+    return [
+        {
+            "prompt": " ".join(pair.prompt),
+            "chosen": " " + " ".join(pair.chosen),
+            "rejected": " " + " ".join(pair.rejected),
+        }
+        for pair in pairs
+    ]
+
+
+def token_ids(words: Any, pairs: Sequence[Pair]) -> list[Tokens]:
+    """Pairs as the token ids that a trainer should make of them."""
+    ended = [(p.prompt, (*p.chosen, EOS), (*p.rejected, EOS)) for p in pairs]
+    return [Tokens(*(words.convert_tokens_to_ids(list(part)) for part in parts)) for parts in ended]
 
 
 def full(tokens: Tokens) -> tuple[list[int], list[int]]:

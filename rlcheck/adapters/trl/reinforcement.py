@@ -75,6 +75,12 @@ class OpenRolloutTrainer:
     reference: TokenModel
     scored: list[tuple[Row, float]]
 
+    @property
+    def loss_type(self) -> str:
+        """The loss that it declares by name, or an empty string."""
+        given = getattr(getattr(self.trainer, "args", None), "loss_type", None)
+        return given if isinstance(given, str) else ""
+
     def policy(self) -> TokenModel:
         """The model as it stands."""
         return TokenModel.of(self.trainer.model)

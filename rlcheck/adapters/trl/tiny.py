@@ -95,3 +95,14 @@ def saved_model(folder: Path, *, seed: int, dropout: bool = False) -> Any:
         built.save_pretrained(where)
         tokenizer().save_pretrained(where)
     return AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32)
+
+
+def reward_model(*, seed: int) -> Any:
+    """The same decoder with one score a position instead of a vocabulary."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    torch.manual_seed(seed)
+    scoring = config()
+    scoring.num_labels = 1
+    return AutoModelForSequenceClassification.from_config(scoring, dtype=torch.float32)

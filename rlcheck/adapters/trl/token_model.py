@@ -43,6 +43,14 @@ class TokenModel:
         with torch.no_grad():
             return self._log_probs(tokens, temperature, 1).numpy()
 
+    def next_token(self, tokens: Sequence[int], temperature: float = 1.0) -> np.ndarray:
+        """[V] p(x | tokens) of every token that may follow."""
+        import torch
+
+        with torch.no_grad():
+            logits = self.network(input_ids=torch.tensor([list(tokens)])).logits[0, -1]
+            return torch.softmax(logits / temperature, dim=-1).numpy()
+
     def unshifted_log_probs(self, tokens: Sequence[int]) -> np.ndarray:
         """[n - 1] log p(x_t | x_<=t): what code reads that forgets to shift, t = 1 .. n - 1."""
         import torch
