@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ladders.discounts import SAME
+
 EXACT = 1e-4
-SAME = 5e-3
-"""A coefficient nearer to the stated one than this is that one."""
 ENOUGH = 4
 """Rows of a kind from which something is said about it."""
 

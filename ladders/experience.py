@@ -1,0 +1,110 @@
+"""A short training in the exam: what the agent stored for learning, beside what the environment did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ladders.env import encode_states
+from ladders.exam import design
+from ladders.mdp import MDP
+from ladders.training import SHORT_STEPS, Trained, exam_gamma, small_rollout, train
+from rlcheck.adapters.protocol import AgentSubject
+from rlcheck.adapters.rng import preserved_rng
+from rlcheck.records import Context, Evidence, Settings, Trial
+
+ROLLOUT = {"n_steps": 256, "num_steps": 256}
+"""Long enough to hold steps of every kind, where the subject lets its rollout be set."""
+COLUMNS = ("actions", "rewards", "dones", "values", "log_probs", "advantages", "returns")
+ROWS_WANTED, ROLLOUTS = 200, 60
+
+
+def collect(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
+    """Train shortly in the exam; what was stored, and what the environment did, as lists.
+
+    Where a rollout is short, `learn` goes on until several are known.
+    """
+    key = (id(subject), trial.seed, context.settings)
+    if not _collected or _collected[0][0] != key:
+        _collected[:] = [(key, _collect(subject, trial, context))]
+    return _collected[0][1]
+
+
+_collected: list[tuple[tuple[Any, ...], Evidence]] = []
+"""The last collection: three checks look at it one after another."""
+
+
+def _collect(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
+    named = context.facts.get("options", {})
+    options = small_rollout(context.facts) | {k: v for k, v in ROLLOUT.items() if k in named}
+    trained = train(subject, context, seed=trial.seed, steps=SHORT_STEPS, options=options)
+    parts = [_part(trained)]
+    length = len(parts[0]["actions"])
+    short = parts[0]["advantages"] is not None and 0 < length < ROWS_WANTED
+    for _ in range(min(ROLLOUTS, ROWS_WANTED // length) if short else 0):
+        trained.agent.learn(length)
+        parts.append(_part(trained))
+    return {"parts": parts}
+
+
+def _part(trained: Trained) -> dict[str, Any]:
+    """What is stored now, beside the environment's record of the same steps."""
+    assert trained.agent.experience is not None
+    with preserved_rng():
+        stored = trained.agent.experience()
+    drawn = stored.drawn or {}
+    part: dict[str, Any] = {
+        "states": _decoded(stored.observations, trained.mdp),
+        "next_states": _decoded(stored.next_observations, trained.mdp),
+        "alike": _numbered(stored.observations),
+        "n_envs": stored.n_envs,
+        "drawn": {name: np.asarray(column).tolist() for name, column in drawn.items()},
+        "happened": _happened(trained, len(stored.actions)),
+    }
+    for name in COLUMNS:
+        column = getattr(stored, name)
+        part[name] = None if column is None else np.asarray(column, dtype=float).tolist()
+    return part
+
+
+def _happened(trained: Trained, count: int) -> dict[str, list[int]] | None:
+    """The last steps of the only environment that was stepped."""
+    records = trained.recording.records()
+    if len(records) != 1 or len(records[0]["states"]) < count:
+        return None
+    return {name: records[0][name][-count:].tolist() for name in ("states", "actions")}
+
+
+def _numbered(observations: Any) -> list[int]:
+    """A number for each distinct observation, so that rows with the same one are known."""
+    flat = np.asarray(observations, dtype=float).reshape(len(observations), -1)
+    return np.unique(flat, axis=0, return_inverse=True)[1].reshape(-1).tolist()
+
+
+def _decoded(observations: Any, mdp: MDP) -> list[int] | None:
+    """The state of every stored observation; None where one is not as the environment showed it."""
+    if observations is None:
+        return None
+    flat = np.asarray(observations, dtype=float).reshape(len(observations), -1)
+    codes = encode_states(mdp.n_states, "one-hot")
+    if flat.shape[1] != codes.shape[1]:
+        return None
+    states = flat.argmax(axis=1)
+    return [int(s) for s in states] if np.array_equal(codes[states], flat) else None
+
+
+def exam_mdp(context: Context) -> MDP:
+    """The tables of the exam that the subject was trained in."""
+    return design(exam_gamma(context.facts, context.settings)).mdp
+
+
+def shows_no_experience(facts: Evidence, settings: Settings) -> str | None:
+    """Why stored experience cannot be looked at, None where it can."""
+    if "experience" not in facts.get("capabilities", ()):
+        return "the subject does not show what it stores"
+    if facts.get("actions") == "continuous":
+        return (
+            "in the exam a continuous action is drawn, so a stored one does not say what was done"
+        )
+    return None
