@@ -3,10 +3,10 @@
     python benchmarks/mutants.py --jobs 2 --out benchmarks/results/
     python benchmarks/mutants.py --target gae=my_pkg.returns:compute_gae+helper
 
-Every answer is written at once as a line of `mutants.jsonl`; started again, the command does only what is
-missing, and `--again survivors` tries once more what was not noticed. A mutant is checked as a project would
-check the function: with the conventions of the unchanged function pinned. Survivors are listed, with the
-reason where they are accepted as equivalent (`benchmarks/equivalent_mutants/*.toml`).
+Every answer is written at once as a line of `mutants.jsonl`; started again, the command does only what
+is missing, and `--again survivors` tries once more what was not noticed. A mutant is checked as a
+project would check the function: with the conventions of the unchanged function pinned. Survivors are
+listed, with the reason where they are accepted as equivalent (`benchmarks/equivalent_mutants/*.toml`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import TimeoutError as RunTimeout
@@ -46,8 +47,28 @@ def pinned(target: Target) -> Mapping[str, Any]:
     return {name: value for name, value in shown.items() if name not in FORMS}
 
 
-def verdict_of(target: Target, mutant: Mutant | None) -> str:
+def verdict_of(target: Target, mutant: Mutant | None, seconds: float) -> str:
     """What the contract says about a mutant, or about the function as it is."""
+    # Seconds of its own work: on a busy machine a mutant that is merely slow must not count as noticed.
+    signal.signal(signal.SIGVTALRM, _out_of_time)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 1.0)
+    try:
+        return _verdict(target, mutant)
+    except OutOfTime:
+        return "hung"
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+
+
+class OutOfTime(BaseException):
+    """A mutant does not come to an end. No `Exception`, so that no handler takes it for an answer."""
+
+
+def _out_of_time(number: int, frame: Any) -> None:
+    raise OutOfTime
+
+
+def _verdict(target: Target, mutant: Mutant | None) -> str:
     import torch
 
     from rlcheck.engine import session
@@ -88,7 +109,10 @@ def measure(
     # Workers start from a clean interpreter: forking after torch has started threads may hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPool(max_workers=jobs, context=context) as pool, path.open("a") as file:
-        futures = [pool.schedule(verdict_of, args=list(pair), timeout=timeout) for pair in todo]
+        # The outer limit is for calls that never return to Python.
+        futures = [
+            pool.schedule(verdict_of, args=[*pair, timeout], timeout=60 * timeout) for pair in todo
+        ]
         for pair, future in zip(todo, futures, strict=True):
             try:
                 known[key(*pair)] = future.result()
@@ -149,7 +173,7 @@ def main() -> None:
         help="functions to change, instead of the reference functions",
     )
     parser.add_argument("--again", choices=["survivors"], help="run these once more")
-    parser.add_argument("--timeout", type=float, default=60.0, help="seconds a mutant")
+    parser.add_argument("--timeout", type=float, default=60.0, help="CPU seconds a mutant")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -4,8 +4,8 @@ One operator, constant, comparison, index or pair of arguments of a function is 
 function's contract has to notice. A mutant that survives is either equivalent (it computes the same
 on every input that the contract's words can express) or a gap of the contract.
 
-Changes that are equivalent by construction are not made: exchanged arguments of a symmetric function, a last
-axis by its number instead of -1, `strict` of a `zip`, and whatever stands in a check of the caller's
+Changes that are equivalent by construction are not made: exchanged arguments of a symmetric function, a
+last axis by its number instead of -1, `strict` of a `zip`, and whatever stands in a check of the caller's
 arguments. Those that are equivalent for a reason of their own are listed with it in
 `benchmarks/equivalent_mutants/*.toml`.
 """
@@ -38,7 +38,9 @@ CALLED = {
     "sum": "mean", "mean": "sum", "zeros_like": "ones_like", "ones_like": "zeros_like",
     "exp": "expm1", "log": "log1p", "logsigmoid": "sigmoid", "all": "any", "any": "all",
 }  # fmt: skip
-SYMMETRIC = frozenset({"min", "max", "minimum", "maximum", "logaddexp", "equal", "allclose"})
+SYMMETRIC = frozenset(
+    {"min", "max", "minimum", "maximum", "logaddexp", "equal", "allclose", "addcmul", "addcmul_"}
+)
 AXIS_FIRST = frozenset(
     {"gather", "squeeze", "unsqueeze", "log_softmax", "softmax", "select", "flip"}
 )
@@ -140,11 +142,10 @@ def mutants(target: Target) -> list[Mutant]:
 
 def reason(mutant: Mutant) -> str:
     """Why the mutant is accepted as equivalent, "" where it is not."""
-    change = mutant.what.partition(" (place ")[0]
     for entry in _accepted():
-        if mutant.target.contract in entry.get("contracts", [mutant.target.contract]):
-            if change in entry["changes"] or mutant.what in entry["changes"]:
-                return str(entry["reason"])
+        contracts = entry.get("contracts", [mutant.target.contract])
+        if mutant.target.contract in contracts and mutant.what in entry["changes"]:
+            return str(entry["reason"])
     return ""
 
 

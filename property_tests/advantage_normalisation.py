@@ -196,6 +196,25 @@ def finite(run: Run, case: Case) -> Mismatch | None:
     return Mismatch(message, case, np.zeros_like(got), got, index, "not-finite", suspects)
 
 
+def hardly_apart(where: Domain) -> st.SearchStrategy[Case]:
+    """Advantages that differ by less than any eps."""
+    return cases(where).map(lambda case: {**case, "advantages": case["advantages"] * 2.0**-33})
+
+
+def order_kept(run: Run, case: Case) -> Mismatch | None:
+    """A kept step above the mean does not come out below it."""
+    kept, got = case["mask"], run(case)
+    away = np.where(kept, case["advantages"] - case["advantages"][kept].mean(), 0.0)
+    # Rounding of the mean decides about those that are close to it.
+    clear = np.abs(away) > 0.1 * np.abs(away).max()
+    wrong = clear & (got * away < 0.0)
+    if not wrong.any():
+        return None
+    message = "advantages above the mean came out negative, or those below it positive"
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return Mismatch(message, case, run.definition(case), got, index)
+
+
 PROPERTIES = (
     Property(
         "zero-mean-unit-deviation",
@@ -223,6 +242,14 @@ PROPERTIES = (
         "the training.",
         finite,
         cases=constant,
+    ),
+    Property(
+        "order-is-kept",
+        "What is better than average stays so, however little the advantages differ.",
+        "Late in training, or on a constant reward, advantages may differ by less than eps. An eps "
+        "that is subtracted from the standard deviation turns all signs round there.",
+        order_kept,
+        cases=hardly_apart,
     ),
     Property(
         "masked-steps-do-not-count",

@@ -10,17 +10,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from property_tests.framework.models import Run
+from property_tests.framework.models import Fitted, Run
 from property_tests.framework.records import Array, Case, Convention, Domain, Mismatch, Property
 from property_tests.rollouts import require
 from property_tests.transitions import NUMBERS
 from rlcheck.errors import BindingError
 from rlcheck.functions.binding import Facts, Parameter
+from rlcheck.functions.calling import Malformed
 from rlcheck.functions.layouts import Layout
 
 STOPPING = 1e-3
@@ -270,6 +272,35 @@ def _doubled(run: Run, case: Case) -> Mismatch | None:
     return found and found._replace(message=message + " (halved here)")
 
 
+def _other_form(fitted: Fitted) -> tuple[Fitted, ...]:
+    """The subject, given rewards in the form that it was not found to take."""
+    if fitted.function is None:
+        return ()
+    own = fitted.conventions["reward_axes"]
+    (other,) = (option for option in REWARD_AXES.options if option != own)
+    return (replace(fitted, conventions={**fitted.conventions, "reward_axes": other}),)
+
+
+def _either_form(run: Run, case: Case) -> Mismatch | None:
+    states, actions, _ = case["transitions"].shape
+    form = run.fitted.conventions["reward_axes"]
+    # With axes of one length rewards [S, A] fit by accident where [S, A, S] are expected.
+    if 1 in (states, actions) or (form == "[S, A]" and states == actions):
+        return None
+    if form == "[S, A, S]":
+        # Equal for all next states: what reads them as expected rewards is right then.
+        mean = expected_rewards(case["transitions"], case["rewards"])
+        case = {**case, "rewards": np.repeat(mean[..., None], states, axis=2)}
+    try:
+        got = run(case)
+    except Malformed:  # it takes the other form only
+        return None
+    message = (
+        f"given rewards {form}, which it takes too, its values should be those of the definition"
+    )
+    return run.compare(case, run.definition(case), message, got=got)
+
+
 def properties() -> tuple[Property, ...]:
     """What the values of every finite MDP fulfil, whatever policy they are of."""
     return (
@@ -311,5 +342,13 @@ def properties() -> tuple[Property, ...]:
             "Rewards twice as large make the values twice as large.",
             "Clipping or normalising rewards solves another task.",
             _doubled,
+        ),
+        Property(
+            "either-form-of-rewards",
+            "Rewards [S, A, S] and their means [S, A] give the same values, where both are taken.",
+            "A function that accepts both has a branch for each, and most callers use one of them. An "
+            "exception for the other form is no fault.",
+            _either_form,
+            other_calls=_other_form,
         ),
     )

@@ -262,7 +262,12 @@ SPEC = FunctionContract(
         (*masked_steps.masked_faults(FAULTS, compressed), *MASK_FAULTS), "values"
     ),
     conventions=(
-        Convention("clipped", (False, True), "whether the movement of the values is clipped"),
+        Convention(
+            "clipped",
+            (False, True),
+            "whether the movement of the values is clipped",
+            only=lambda names: "old_values" in names,
+        ),
         Convention("factor", (0.5, 1.0), "of the squared error"),
         masked_steps.STEPS,
     ),

@@ -6,6 +6,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from property_tests.framework.generic import (
 from property_tests.framework.inference import fitted as fit
 from property_tests.framework.inputs import inputs
 from property_tests.framework.models import Fitted, Run
+from property_tests.framework.optional import PROPERTY as LEFT_OUT
 from property_tests.framework.records import Case, FunctionContract, Mismatch, Property
 from property_tests.framework.reproducer import script
 from property_tests.framework.search import smallest
@@ -40,7 +42,7 @@ def completed(contract: FunctionContract) -> FunctionContract:
     well_formed, agrees, *others = generic_properties(contract.pure)
     return replace(
         contract,
-        properties=(well_formed, *contract.properties, agrees, *others),
+        properties=(well_formed, *contract.properties, agrees, LEFT_OUT, *others),
         faults=(*contract.faults, *generic_faults(contract.oracle, first, contract.pure)),
     )
 
@@ -145,19 +147,21 @@ def _applies(prop: Property) -> Callable[[Evidence, Settings], str | None]:
 
 def _trial(contract: FunctionContract, prop: Property) -> Callable[..., Evidence]:
     def trial(fitted: Fitted, trial: Trial, context: Context) -> Evidence:
-        run, size = Run(fitted), context.settings.max_examples
+        size, tried = context.settings.max_examples, 0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found, tried = smallest(
-                prop.cases or contract.cases,
-                fitted.domain,
-                lambda case: _violation(prop, run, case),
-                seed=trial.seed,
-                size=size,
-            )
-            if found is None:
-                return {"holds": True, "inputs_tried": tried}
-            return _shown(fitted, found, trial.seed, size)
+            for one in prop.subjects(fitted):
+                found, inputs_tried = smallest(
+                    prop.cases or contract.cases,
+                    one.domain,
+                    partial(_violation, prop, Run(one)),
+                    seed=trial.seed,
+                    size=size,
+                )
+                tried += inputs_tried
+                if found is not None:
+                    return _shown(one, found, trial.seed, size)
+        return {"holds": True, "inputs_tried": tried}
 
     return trial
 

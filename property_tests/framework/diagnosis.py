@@ -161,11 +161,12 @@ def applies(prop: Property, domain: Domain) -> bool:
 
 
 def _broken(fitted: Fitted, prop: Property) -> bool:
-    run = Run(fitted)
-    for case in pool(prop.cases or fitted.contract.cases, fitted.domain, 0, 30):
-        try:
-            if prop.holds(run, case) is not None:
+    for one in prop.subjects(fitted):
+        run = Run(one)
+        for case in pool(prop.cases or fitted.contract.cases, one.domain, 0, 30):
+            try:
+                if prop.holds(run, case) is not None:
+                    return True
+            except Malformed:
                 return True
-        except Malformed:
-            return True
     return False

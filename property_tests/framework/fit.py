@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from property_tests.framework.models import Fitted, Run, answers, answers_as_they_came, equal
+from property_tests.framework.optional import CAPABILITY, arrays_left_out
 from property_tests.framework.records import Case, Domain, FunctionContract, Outputs, PooledCases
 from property_tests.framework.search import pool
 from rlcheck.contracts import Options
@@ -241,6 +242,8 @@ def _with_outputs(fitted: Fitted, outputs: list[Outputs | None]) -> Fitted:
     """The domain with the capability `output NAME` for each optional output that is returned."""
     returned = max(len(output) for output in outputs if output is not None)
     names = {f"output {output.name}" for output in fitted.contract.outputs[1:returned]}
+    if fitted.function is not None and arrays_left_out(fitted.function):
+        names |= {CAPABILITY}
     return replace(fitted, domain=replace(fitted.domain, can=fitted.domain.can | names))
 
 

@@ -76,14 +76,15 @@ def row(
 
 def _violates(fitted: Fitted, prop: Property, seed: int, size: int) -> tuple[bool, str]:
     """Whether the property fails on some input, and the fault that it names by itself."""
-    run = Run(fitted)
-    for case in pool(prop.cases or fitted.contract.cases, fitted.domain, seed, size):
-        try:
-            found = prop.holds(run, case)
-        except Malformed:
-            return True, ""
-        if found is not None:
-            return True, next(iter(found.suspects), "")
+    for one in prop.subjects(fitted):
+        run = Run(one)
+        for case in pool(prop.cases or fitted.contract.cases, one.domain, seed, size):
+            try:
+                found = prop.holds(run, case)
+            except Malformed:
+                return True, ""
+            if found is not None:
+                return True, next(iter(found.suspects), "")
     return False, ""
 
 

@@ -60,6 +60,7 @@ class Signature:
         extra: further arguments, the same in every call (`--set device=cpu`).
         fixed: hyper-parameters of the contract that the function does not name, and their values.
         defaulted: parameters left at their defaults.
+        optional: those of `arguments` that have a default, and that default.
     """
 
     arguments: Mapping[str, Parameter]
@@ -67,6 +68,7 @@ class Signature:
     extra: Mapping[str, Any] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     defaulted: tuple[str, ...] = ()
+    optional: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def names(self) -> frozenset[str]:
@@ -118,7 +120,9 @@ def bind_signature(
     fixed |= {words[_plain(n)].name: v for n, v in extra.items() if _plain(n) in words}
     _refuse_unused(constants, set(extra) | set(fixed), [*parameters, *known], raw)
     positional = tuple(n for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY)
-    return Signature(arguments, positional, extra, fixed, tuple(defaulted))
+    defaults = {name: parameters[name].default for name in arguments}
+    optional = {n: value for n, value in defaults.items() if value is not inspect.Parameter.empty}
+    return Signature(arguments, positional, extra, fixed, tuple(defaulted), optional)
 
 
 def _parameters(raw: Any, contract: str) -> dict[str, inspect.Parameter]:
