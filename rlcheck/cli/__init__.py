@@ -1,4 +1,4 @@
-"""The command line: `rlcheck run|list|explain|replay|init|selftest`.
+"""The command line: `rlcheck run|list|explain|replay|report|init|selftest`.
 
 Every command lives in a file of its own and imports what it needs inside its function: the help
 pages load click and nothing else, so that `rlcheck --help` answers at once.
@@ -21,6 +21,7 @@ from rlcheck.cli.explain import explain
 from rlcheck.cli.init import init
 from rlcheck.cli.listing import list_
 from rlcheck.cli.replay import replay
+from rlcheck.cli.report import report
 from rlcheck.cli.run import run
 from rlcheck.cli.selftest import selftest
 from rlcheck.errors import StoreError, SubjectError, UsageError
@@ -62,7 +63,7 @@ def cli() -> None:
     """
 
 
-for command in (run, list_, explain, replay, init, selftest):
+for command in (run, list_, explain, replay, report, init, selftest):
     cli.add_command(command)
 
 

@@ -1,8 +1,8 @@
 """`--report wandb[:PROJECT]`: a report as part of a W&B run.
 
 The active run is used where there is one, else a run of job type `rlcheck` is opened. It gets scalars
-under `rlcheck/` with a step of their own, one table of all checks, the verdict in the summary, an alert
-for each failure, and the HTML report with the commands that repeat failures as an artifact.
+under `rlcheck/` with a step of their own, one table of all checks, charts, the verdict in the summary,
+an alert for each failure, and the HTML report with the commands that repeat failures as an artifact.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rlcheck.records import Report, Result, Status, SubjectReport
 from rlcheck.reports import html
 from rlcheck.reports import json as json_report
 from rlcheck.reports.secrets import without_keys
+from rlcheck.reports.wandb_charts import charts
 from rlcheck.signals.readers.wandb_runs import logged_in
 
 PROJECT = "rlcheck"
@@ -111,7 +112,7 @@ class Destination:
             self.scalars(float(number) if step is None else step, _counts(subject))
             self._alert_of(subject)
         table = wandb.Table(columns=list(COLUMNS), data=list(_rows(report)))
-        self.run.log({"rlcheck/checks": table}, commit=self._ours)
+        self.run.log({"rlcheck/checks": table, **charts(report)}, commit=self._ours)
         faults = [one.diagnosis[0].fault for one in report.subjects if one.diagnosis]
         self.run.summary["rlcheck/verdict"] = report.verdict.value
         self.run.summary["rlcheck/exit_code"] = report.exit_code

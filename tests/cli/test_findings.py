@@ -43,6 +43,31 @@ def test_failures_of_one_fault_are_one_finding():
     assert shown.count("title of late") == 2
 
 
+def test_independent_faults_are_told_one_by_one():
+    report = subject(
+        result("d/a", suspects={"late": 0.9}),
+        result("d/b", suspects={"early": 0.8, "late": 0.0}),
+        result("d/c", suspects={"early": 0.6}),
+        result("d/known", Status.XFAILED, suspects={"odd": 0.9}),
+        faults=[diagnosis("late", 0.9), diagnosis("early", 0.4), diagnosis("odd", 0.1)],
+    )
+    found = findings(report)
+    assert [[r.check for r in one.results] for one in found] == [["d/a"], ["d/b", "d/c"]]
+    shown = text(report)
+    assert "FAILED  mine: late (90 %)" in shown
+    assert "FAILED  mine: early (80 %)" in shown
+    assert "Less likely   odd (10 %)" in shown
+
+
+def test_equally_probable_faults_of_different_failures_are_two_causes():
+    report = subject(
+        result("d/a", suspects={"late": 0.9}),
+        result("d/b", suspects={"early": 0.9}),
+        faults=[diagnosis("late", 0.5), diagnosis("early", 0.5)],
+    )
+    assert [one.faults[0].fault for one in findings(report)] == ["late", "early"]
+
+
 def test_faults_that_cannot_be_told_apart_are_told_together():
     suspects = {"late": 0.5, "early": 0.5}
     report = subject(

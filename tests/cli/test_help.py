@@ -33,7 +33,7 @@ def test_help_loads_nothing_heavy(args):
 def test_help_names_every_command_and_exit_code(rlcheck):
     ran = rlcheck("--help")
     assert ran.code == 0
-    for command in ("run", "list", "explain", "replay", "init", "selftest"):
+    for command in ("run", "list", "explain", "replay", "report", "init", "selftest"):
         assert f"\n  {command} " in ran.out
     for code in ("0 verified", "1 a check failed", "4 inconclusive", "5 nothing verified"):
         assert code in ran.out

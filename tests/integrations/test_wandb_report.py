@@ -16,6 +16,7 @@ import rlcheck
 from rlcheck.errors import UsageError
 from rlcheck.records import Diagnosis, Report, Result, Status, SubjectReport, Verdict
 from rlcheck.reports import files
+from rlcheck.reports import json as json_report
 from rlcheck.reports.secrets import without_keys
 
 wandb = pytest.importorskip("wandb", reason="wandb is not installed")
@@ -46,9 +47,22 @@ def folder(monkeypatch, tmp_path, home):
         wandb.run.finish()
 
 
+SEEN = {
+    "window": [1.0, 2.0],
+    "signals": {"entropy <b>": {"steps": [0.0, 1.0, 2.0], "values": [1.0, 0.5, "nan"]}},
+}
+
+
 def report() -> Report:
     results = (
-        Result("1", "gae/a", Status.FAILED, f"off by 1; {KEY}", reproducer="rlcheck replay 1"),
+        Result(
+            id="1",
+            check="gae/a",
+            status=Status.FAILED,
+            message=f"off by 1; {KEY}",
+            evidence=SEEN,
+            reproducer="rlcheck replay 1",
+        ),
         Result("2", "gae/b", Status.PASSED, "fine"),
     )
     cause = Diagnosis("gae/done-late", 0.98, "late", "It is late.", "Shift it.")
@@ -117,10 +131,35 @@ def test_a_run_is_opened_with_everything_in_it(folder, monkeypatch):
 def test_the_table_has_a_row_for_every_check(folder, capsys):
     publish()
     assert f"W&B run: offline; to send it: wandb sync {folder}/wandb/" in capsys.readouterr().err
-    (path,) = folder.glob("wandb/offline-run-*/files/media/table/**/*.json")
+    paths = folder.glob("wandb/offline-run-*/files/media/table/**/*.json")
+    (path,) = [path for path in paths if "checks" in path.name]
     table = json.loads(path.read_text())
     assert table["columns"] == ["subject", "check", "status", "message", "fault"]
     assert [row[1:3] for row in table["data"]] == [["gae/a", "failed"], ["gae/b", "passed"]]
+
+
+def test_charts_show_the_faults_and_what_the_failed_checks_saw(folder):
+    publish()
+    _, _, records = written(folder)
+    charts = {
+        item.nested_key[-1]: item.value_json
+        for record in records
+        for item in record.config.update
+        if "visualize" in item.nested_key
+    }
+    assert {"rlcheck/faults", "rlcheck/evidence/gae/a/entropy <b>"} <= set(charts), sorted(charts)
+    paths = [
+        path
+        for path in folder.glob("wandb/offline-run-*/files/media/table/**/*.json")
+        if "evidence" in str(path)
+    ]
+    (table,) = [json.loads(path.read_text()) for path in paths]
+    lines = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert [(one["lineKey"], one["lineVal"]) for one in lines] == [
+        ("entropy <b>", 1.0),
+        ("entropy <b>", 0.5),
+        ("alarm", 0.5),
+    ]
 
 
 def test_no_key_appears_anywhere(folder, monkeypatch):
@@ -191,3 +230,102 @@ def test_wandb_leaves_standard_output_to_others():
     assert len(files.parse(["wandb", "json"])) == 2
     with pytest.raises(UsageError, match="has no project after the colon"):
         files.parse(["wandb:"])
+
+
+# --- rlcheck report push ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """W&B as far as a page needs it: what is asked of it, and the answers."""
+    interface = pytest.importorskip("wandb_workspaces.reports.v2.interface")
+    asked = []
+
+    class Api:
+        def __init__(self, **_):
+            pass
+
+        def artifact(self, name):
+            asked.append(name)
+            return self
+
+        def download(self, root):
+            (Path(root) / "report.json").write_text(json_report.render(report()))
+            return root
+
+        def projects(self, entity):
+            return [type("Project", (), {"name": "rl"})]
+
+    def answer(_, query, variables):
+        asked.append(variables)
+        if "spec" not in variables:
+            return {"project": {"internalId": "7"}}
+        view = {"id": "Vmlld3", "type": "runs", "name": "n", "displayName": "d", "description": ""}
+        more = {"project": {"name": "rl", "entityName": "team"}, "spec": variables["spec"]}
+        return {"upsertView": {"view": {**view, **more}}}
+
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setattr(wandb, "Api", Api)
+    monkeypatch.setattr(interface, "execute_graphql", answer)
+    monkeypatch.setattr(interface, "get_app_url", lambda api: "https://wandb.ai")
+    return asked
+
+
+def test_push_makes_a_page_that_says_the_verdict_and_what_to_do(server, capsys):
+    from rlcheck.cli import main
+
+    assert main(["report", "push", "team/rl/abc"]) == 0
+    assert capsys.readouterr().out.startswith("https://wandb.ai/team/rl/reports/")
+    assert server[0] == "team/rl/rlcheck-abc:latest"
+    (sent,) = [asked for asked in server if isinstance(asked, dict) and "spec" in asked]
+    assert (sent["entityName"], sent["projectName"]) == ("team", "rl")
+    assert sent["displayName"] == "rlcheck: failed: my:gae"
+    for words in ("my:gae: failed", "gae/done-late (98%)", "It is late.", "Fix: Shift it."):
+        assert words in sent["spec"]
+    for words in ("off by 1", "rlcheck replay 1", "rlcheck/checks", "abc"):
+        assert words in sent["spec"]
+    assert KEY not in str(server)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("team/rl/abc", "nobody is logged in to W&B; run `wandb login`, or set WANDB_API_KEY"),
+        ("https://wandb.ai/team/rl/runs/abc", "nobody is logged in to W&B"),
+        ("abc", "expected a W&B run as ENTITY/PROJECT/RUN_ID, got 'abc'"),
+    ],
+)
+def test_push_without_a_login_is_one_sentence(target, said, capsys):
+    from rlcheck.cli import main
+
+    assert main(["report", "push", target]) == 2
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert shown.count("\n") == 1
+
+
+def test_push_that_is_refused_is_one_sentence_without_the_key(monkeypatch, capsys):
+    from rlcheck.cli import main
+
+    class Refusing:
+        def __init__(self, **_):
+            raise wandb.errors.CommError(f"401 for https://user:{KEY}@api.wandb.ai")
+
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setattr(wandb, "Api", Refusing)
+    assert main(["report", "push", "team/rl/abc"]) == 2
+    shown = capsys.readouterr().err
+    assert "no page could be made for team/rl/abc (CommError)" in shown
+    assert KEY not in shown
+
+
+def test_a_run_path_that_cannot_be_read_is_one_sentence_without_the_key(monkeypatch):
+    class Refusing:
+        def __init__(self, **_):
+            raise wandb.errors.CommError(f"offline; {KEY}")
+
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setattr(wandb, "Api", Refusing)
+    with pytest.raises(UsageError, match="cannot be read \\(CommError\\)") as told:
+        rlcheck.check("entity/project/abc123", "training-log")
+    assert KEY not in str(told.value)

@@ -9,7 +9,7 @@ from rlcheck.errors import BindingError
 from rlcheck.signals.readers.collecting import Columns, flat
 from rlcheck.signals.series import RawLog
 
-_PATH = re.compile(r"^(?:wandb://)?([\w.-]+)/([\w.-]+)/(?:runs/)?([\w.-]+)$")
+_PATH = re.compile(r"^(?:wandb://|https://wandb\.ai/)?([\w.-]+)/([\w.-]+)/(?:runs/)?([\w.-]+)/?$")
 _STEP_KEYS = ("global_step", "train/global_step", "time/total_timesteps", "_step")
 
 
@@ -18,14 +18,20 @@ def is_run_path(target: str) -> bool:
     return bool(_PATH.match(target))
 
 
+def parts(target: str) -> tuple[str, str, str] | None:
+    """Entity, project and id of a run named ENTITY/PROJECT/RUN or by its address, else None."""
+    match = _PATH.match(target)
+    return match and (match[1], match[2], match[3])
+
+
 def read_run(target: str) -> RawLog:
     """History and configuration of a run on the W&B server.
 
     Raises:
         BindingError: wandb is missing, nobody is logged in, or there is no such run.
     """
-    match = _PATH.match(target)
-    if match is None:
+    named = parts(target)
+    if named is None:
         raise BindingError(f"expected ENTITY/PROJECT/RUN, got {target!r}")
     try:
         import wandb
@@ -39,7 +45,7 @@ def read_run(target: str) -> RawLog:
             "run `wandb login`, or set WANDB_API_KEY"
         )
     try:
-        run = wandb.Api(timeout=30).run("/".join(match.groups()))
+        run = wandb.Api(timeout=30).run("/".join(named))
         rows = list(run.scan_history())
     except (wandb.errors.Error, ValueError, OSError) as error:
         # The message may hold a URL or a header, hence only the kind of error is shown.
