@@ -17,6 +17,7 @@ eq. 8 (token-mean); Liu et al. 2025, arXiv:2503.20783, section 3 (constant).
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from property_tests.aggregate_faults import faults
 from property_tests.framework.generic import sensitivity
 from property_tests.framework.gradients import gradient_agreement
 from property_tests.framework.models import Run
+from property_tests.framework.options import every_option
 from property_tests.framework.records import (
     Array,
     Case,
@@ -194,7 +196,16 @@ PROPERTIES = (
         needs={"divided": "it takes a mean: no denominator is used"},
     ),
     replace(gradient_agreement(), needs={"output gradient": NO_GRADIENT}),
+    every_option("A mode that nobody tried has a divisor of its own."),
 )
+
+
+def _divisor(facts: Facts) -> Any:
+    """None for a function of several modes in one that is a mean by itself."""
+    modes = {"aggregation", "loss_agg_mode"} & set(facts.get("bound", ()))
+    constant = facts["aggregation"].startswith("constant")
+    return facts["denominator"] if constant or not modes else None
+
 
 SPEC = FunctionContract(
     name="aggregate",
@@ -239,6 +250,7 @@ SPEC = FunctionContract(
                 "batch_num_tokens",
                 "total_tokens",
             ),
+            make=_divisor,
             hyper=True,
             default=1.0,
         ),

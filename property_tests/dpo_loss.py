@@ -26,6 +26,7 @@ from property_tests.framework.complex_step import gradient, sigmoid, with_comple
 from property_tests.framework.generic import sensitivity
 from property_tests.framework.gradients import NO_GRADIENT, build_loss
 from property_tests.framework.models import Run
+from property_tests.framework.options import every_option
 from property_tests.framework.records import (
     Array,
     Case,
@@ -332,6 +333,7 @@ PROPERTIES = (
     sensitivity("beta", 0.1, 0.5, "A beta that is hard-coded or forgotten trains all the same."),
     pair_losses.stable(large_margins, "sigmoid-underflows"),
     pair_losses.gradient_agreement(),
+    every_option("Each kind of loss has a margin, a sign and a smoothing of its own."),
 )
 
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from property_tests import losses
 from property_tests.framework.build import build
 from property_tests.framework.models import Run
+from property_tests.framework.options import every_option
 from property_tests.framework.records import (
     Array,
     Case,
@@ -354,6 +355,7 @@ PROPERTIES = (
         relabelled,
         needs=_IDS,
     ),
+    every_option("Without its spread or with another baseline a group is weighed in another way."),
 )
 
 

@@ -16,6 +16,7 @@ from property_tests.framework.gradients import (
     gradient_agreement,
 )
 from property_tests.framework.models import Run
+from property_tests.framework.options import every_option
 from property_tests.framework.records import Array, Case, Mismatch, Property
 from property_tests.grpo_cases import distributions, extreme, worked
 from property_tests.grpo_terms import OFF
@@ -393,4 +394,7 @@ PROPERTIES = (
     ),
     sensitivity("clip_epsilon", 0.2, 0.1, "A clip that is hard-coded trains without complaint."),
     gradient_agreement(),
+    every_option(
+        "Ratio, aggregation and estimator each have branches that a default never enters."
+    ),
 )

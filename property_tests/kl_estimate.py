@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from property_tests import llm_cases
 from property_tests.framework.gradients import gradient_agreement
 from property_tests.framework.models import Fitted, Run
+from property_tests.framework.options import every_option
 from property_tests.framework.records import (
     Array,
     Case,
@@ -211,6 +212,7 @@ PROPERTIES = (
     llm_cases.padding_columns(),
     llm_cases.rows_apart(),
     replace(gradient_agreement(), needs={"output gradient": NO_GRADIENT}),
+    every_option("The estimators differ in value and in gradient."),
 )
 
 SPEC = FunctionContract(

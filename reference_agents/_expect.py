@@ -66,3 +66,18 @@ def expect_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """
     if value not in choices:
         raise ValueError(f"`{name}` must be one of {', '.join(choices)}, it is {value!r}")
+
+
+def expect_finite(keep: Tensor | None = None, /, **tensors: Tensor) -> None:
+    """Require numbers to be finite, where a mask keeps them: NaN would train without a word.
+
+    Raises:
+        ValueError: naming the argument and the remedy.
+    """
+    for name, tensor in tensors.items():
+        kept = tensor if keep is None else tensor.masked_fill(~keep, 0.0)
+        if not kept.isfinite().all():
+            where = "" if keep is None else " where the mask keeps it"
+            raise ValueError(
+                f"`{name}` must be finite{where}, it holds NaN or infinity; mend what made it"
+            )

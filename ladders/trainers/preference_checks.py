@@ -211,6 +211,27 @@ def judge_sides(evidence: Evidence, context: Context) -> Outcome:
     return Outcome(Status.FAILED, message, evidence, {f"{PREFIX}/padding-counted": 0.8})
 
 
+def judge_pads(evidence: Evidence, context: Context) -> Outcome:
+    """Positions tell what is padding, not the token."""
+    own, end = evidence["own"], evidence["end"]
+    if close(end, own):
+        message = f"loss {own:.4f}, also where the padding token is the end-of-sequence token"
+        return Outcome(Status.PASSED, message)
+    message = (
+        f"with a tokenizer whose padding token is its end-of-sequence token the loss is {end:.4f}, "
+        f"otherwise {own:.4f}"
+    )
+    if evidence["reward_model"]:
+        # The classification heads of transformers read the score at the last token that is not padding.
+        note = (
+            f"{message}: the end of an answer is taken for padding, and the token before it scored"
+        )
+        return Outcome(Status.PASSED, message, evidence, notes=(note,))
+    message = f"{message}; expected the same: ends of answers are masked as padding"
+    suspects = {f"{PREFIX}/end-of-sequence-masked": 0.8}
+    return Outcome(Status.FAILED, message, evidence, suspects)
+
+
 def judge_splits(evidence: Evidence, context: Context) -> Outcome:
     """One step is one step, in however many batches."""
     if evidence["size"] < 1e-7:
@@ -252,6 +273,19 @@ SIDES = Check(
 )
 
 
+PADS = Check(
+    name=f"{PREFIX}/padding-token-may-be-the-end",
+    title="A tokenizer that pads with its end-of-sequence token gives the same loss.",
+    explanation=(
+        "Many tokenizers have no padding token of their own. A mask made by comparing tokens with the "
+        "padding token then hides the end of every answer, and the policy never learns to stop. Reward "
+        "models of transformers read the score one token early in this case; that is noted."
+    ),
+    trial=trials.compare_pads,
+    judge=one_trial(judge_pads),
+    catches=(f"{PREFIX}/end-of-sequence-masked",),
+    references=("https://github.com/huggingface/transformers/pull/35352",),
+)
 SPLIT = Check(
     name=f"{PREFIX}/accumulation-changes-nothing",
     title="One step over four pairs has one gradient, in one batch or accumulated over several.",
@@ -380,5 +414,5 @@ OVERFIT = Check(
 )
 
 CHECKS = (
-    LOSS_START, LOSS, GRADIENT, ROWS, SIDES, REFERENCE, SPLIT, DROPOUT, BETA, OVERFIT, OPTIMUM,
+    LOSS_START, LOSS, GRADIENT, ROWS, SIDES, PADS, REFERENCE, SPLIT, DROPOUT, BETA, OVERFIT, OPTIMUM,
 )  # fmt: skip

@@ -20,6 +20,7 @@ from ladders.trainers.trial_pairs import BATCHES, NOISE, NOISE_SEED, close, pair
 from rlcheck.adapters.trl.acting import move, settings_beyond, train
 from rlcheck.adapters.trl.preference import OpenPreferenceTrainer, PreferenceSubject, full, tables
 from rlcheck.adapters.trl.reward import RewardSubject
+from rlcheck.adapters.trl.tiny import EOS, PAD
 from rlcheck.adapters.trl.token_model import Gradient, TokenModel, along, distance
 from rlcheck.records import Context, Evidence, Trial
 
@@ -127,6 +128,16 @@ def compare_sides(subject: Subject, trial: Trial, context: Context) -> Evidence:
         move(opened.trainer, NOISE_SEED, NOISE)
         losses[side] = opened.see(BATCHES[0]).loss
     return losses
+
+
+def compare_pads(subject: Subject, trial: Trial, context: Context) -> Evidence:
+    """The same batch with a padding token of its own, and with the end of sequence in its place."""
+    losses = {}
+    for name, pad in (("own", PAD), ("end", EOS)):
+        opened = subject.open(pairs(trial.seed), context.scratch, pad=pad)
+        move(opened.trainer, NOISE_SEED, NOISE)
+        losses[name] = opened.see(BATCHES[0]).loss
+    return {**losses, "reward_model": isinstance(subject, RewardSubject)}
 
 
 SPLITS = ((4, 1), (2, 2), (1, 4))

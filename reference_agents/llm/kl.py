@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from reference_agents._expect import expect_choice, expect_same_shape
+from reference_agents._expect import expect_choice, expect_finite, expect_same_shape
 from reference_agents.llm.log_probs import widened
 
 ESTIMATORS = ("k1", "k2", "k3")
@@ -45,16 +45,19 @@ def kl_estimate(
         [B, T], 0 where the mask is 0. k3 saturates where exp(-d) would overflow.
 
     Raises:
-        ValueError: the shapes differ, or the estimator is unknown.
+        ValueError: the shapes differ, a number that counts is not finite, or the estimator is unknown.
 
     References: Schulman 2020, "Approximating KL divergence"; Tang and Munos 2025, arXiv:2506.09477.
     """
     expect_choice("estimator", estimator, ESTIMATORS)
     expect_same_shape("log_probs", log_probs, ref_log_probs=ref_log_probs)
+    keep = None if mask is None else mask.bool()
+    if keep is not None:
+        expect_same_shape("log_probs", log_probs, mask=keep)
+    expect_finite(keep, log_probs=log_probs, ref_log_probs=ref_log_probs)
     difference = widened(log_probs) - widened(ref_log_probs)
-    if mask is not None:
-        expect_same_shape("log_probs", log_probs, mask=mask)
-        difference = difference.masked_fill(~mask.bool(), 0.0)
+    if keep is not None:
+        difference = difference.masked_fill(~keep, 0.0)
     if estimator == "k1":
         return difference
     if estimator == "k2":

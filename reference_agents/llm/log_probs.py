@@ -9,7 +9,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from reference_agents._expect import expect_last_axis, expect_positive, expect_same_shape
+from reference_agents._expect import (
+    expect_finite,
+    expect_last_axis,
+    expect_positive,
+    expect_same_shape,
+)
 
 
 def widened(tensor: Tensor) -> Tensor:
@@ -33,7 +38,13 @@ def kept_tokens(tokens: Tensor, mask: Tensor | None, vocabulary: int) -> Tensor:
 
 
 def spread(kept: Tensor, tokens: Tensor, mask: Tensor | None) -> Tensor:
-    """Puts one number a kept token `[M]` back in its place in `[B, T]`, 0 elsewhere."""
+    """Puts one number a kept token `[M]` back in its place in `[B, T]`, 0 elsewhere.
+
+    Raises:
+        ValueError: one of them is not a number.
+    """
+    if kept.isnan().any():
+        raise ValueError("the logits of a token that counts hold NaN; mend what made them")
     if mask is None:
         return kept.view(tokens.shape)
     return kept.new_zeros(tokens.shape).masked_scatter(mask.bool(), kept)
@@ -86,7 +97,8 @@ def sequence_log_probs(
         [B]; an empty response has 0, the logarithm of the certain event.
 
     Raises:
-        ValueError: the shapes differ, or the reduction is unknown.
+        ValueError: the shapes differ, a log-probability that counts is not finite, or the reduction
+            is unknown.
 
     References: mean: Meng et al. 2024, arXiv:2405.14734, eq. 3.
     """
@@ -94,5 +106,6 @@ def sequence_log_probs(
         raise ValueError(f"`reduction` must be 'sum' or 'mean', it is {reduction!r}; give one")
     mask = torch.ones_like(log_probs, dtype=torch.bool) if mask is None else mask.bool()
     expect_same_shape("log_probs", log_probs, mask=mask)
+    expect_finite(mask, log_probs=log_probs)
     total = widened(log_probs).masked_fill(~mask, 0.0).sum(dim=-1)
     return total / mask.sum(dim=-1).clamp(min=1) if reduction == "mean" else total

@@ -10,7 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from reference_agents._expect import expect_choice, expect_positive, expect_same_shape
+from reference_agents._expect import (
+    expect_choice,
+    expect_finite,
+    expect_last_axis,
+    expect_positive,
+    expect_same_shape,
+)
 from reference_agents.llm.advantages import group_advantages
 from reference_agents.llm.kl import exponent_limit, kl_estimate
 from reference_agents.llm.log_probs import sequence_log_probs, token_log_probs, widened
@@ -58,7 +64,8 @@ def aggregate(
         Scalar. A sequence without tokens contributes 0 and counts in B; nothing at all gives 0.
 
     Raises:
-        ValueError: the shapes differ, the aggregation is unknown, or "constant" lacks its D.
+        ValueError: the shapes differ, a value that counts is not finite, the aggregation is unknown,
+            or "constant" lacks its D.
 
     References: seq-mean: Shao et al. 2024, arXiv:2402.03300, eq. 3; token-mean: Yu et al. 2025,
         arXiv:2503.14476, eq. 12; constant: Liu et al. 2025, arXiv:2503.20783, section 3.2.
@@ -66,6 +73,7 @@ def aggregate(
     expect_choice("aggregation", aggregation, AGGREGATIONS)
     expect_same_shape("values", values, mask=mask)
     mask = mask.bool()
+    expect_finite(mask, values=values)
     kept = widened(values).masked_fill(~mask, 0.0)
     if aggregation == "constant" and denominator is None:
         raise ValueError(
@@ -138,7 +146,8 @@ def grpo_loss(
         Scalar. Ratios saturate where they would overflow.
 
     Raises:
-        ValueError: the shapes differ, a name is unknown, or `ref_log_probs` is missing.
+        ValueError: the shapes differ, a number that counts is not finite, a name is unknown, or
+            `ref_log_probs` is missing.
 
     References: Shao et al. 2024, arXiv:2402.03300, eq. 3; two bounds: Yu et al. 2025,
         arXiv:2503.14476, eq. 10.
@@ -146,6 +155,7 @@ def grpo_loss(
     expect_positive("clip_epsilon", clip_epsilon)
     expect_same_shape("log_probs", log_probs, old_log_probs=old_log_probs, mask=mask)
     if advantages.dim() == 1:
+        expect_last_axis("log_probs", log_probs, advantages=advantages)
         advantages = advantages.unsqueeze(-1).expand_as(log_probs)
     expect_same_shape("log_probs", log_probs, advantages=advantages)
     if kl_coef and ref_log_probs is None:
@@ -153,6 +163,7 @@ def grpo_loss(
             f"`ref_log_probs` must be given with kl_coef = {kl_coef}; give them, or kl_coef = 0"
         )
     keep = mask.bool()
+    expect_finite(keep, log_probs=log_probs, old_log_probs=old_log_probs, advantages=advantages)
     log_ratios = (widened(log_probs) - widened(old_log_probs)).masked_fill(~keep, 0.0)
     ratios = importance_ratios(log_ratios, keep, level=ratio)
     high = clip_epsilon if clip_epsilon_high is None else clip_epsilon_high

@@ -7,6 +7,7 @@ from torch.nn.functional import logsigmoid
 
 from reference_agents._expect import (
     expect_choice,
+    expect_finite,
     expect_in_range,
     expect_positive,
     expect_same_shape,
@@ -29,20 +30,21 @@ def reward_model_loss(
         margin:           [B]  by how much the preferred one should win; None for 0.
 
     Returns:
-        Scalar.
+        Scalar; 0 without pairs.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or a reward is not finite.
 
     References: Ouyang et al. 2022, arXiv:2203.02155, eq. 1; margin: Touvron et al. 2023,
         arXiv:2307.09288, eq. 2.
     """
     expect_same_shape("chosen_rewards", chosen_rewards, rejected_rewards=rejected_rewards)
+    expect_finite(chosen_rewards=chosen_rewards, rejected_rewards=rejected_rewards)
     difference = widened(chosen_rewards) - widened(rejected_rewards)
     if margin is not None:
         expect_same_shape("chosen_rewards", chosen_rewards, margin=margin)
         difference = difference - margin
-    return -logsigmoid(difference).mean()
+    return _mean(-logsigmoid(difference))
 
 
 def dpo_loss(
@@ -73,10 +75,11 @@ def dpo_loss(
         reduction: "mean", "sum", or "none" for [B].
 
     Returns:
-        Scalar, or [B].
+        Scalar, 0 without pairs; or [B].
 
     Raises:
-        ValueError: the shapes differ, a name is unknown, or e does not suit the variant.
+        ValueError: the shapes differ, a log-probability is not finite, a name is unknown, or e does
+            not suit the variant.
 
     References: Rafailov et al. 2023, arXiv:2305.18290, eq. 7; smoothing: Mitchell 2023; robust:
         Chowdhury et al. 2024, arXiv:2403.00409, eq. 12; hinge: Zhao et al. 2023, arXiv:2305.10425;
@@ -89,6 +92,12 @@ def dpo_loss(
     expect_same_shape(
         "policy_chosen_logps",
         policy_chosen_logps,
+        policy_rejected_logps=policy_rejected_logps,
+        ref_chosen_logps=ref_chosen_logps,
+        ref_rejected_logps=ref_rejected_logps,
+    )
+    expect_finite(
+        policy_chosen_logps=policy_chosen_logps,
         policy_rejected_logps=policy_rejected_logps,
         ref_chosen_logps=ref_chosen_logps,
         ref_rejected_logps=ref_rejected_logps,
@@ -109,4 +118,11 @@ def dpo_loss(
         "hinge": lambda: (1.0 - beta * gap).clamp(min=0.0),
         "ipo": lambda: (gap - 0.5 / beta).square(),
     }[variant]()
-    return losses if reduction == "none" else getattr(losses, reduction)()
+    if reduction == "none":
+        return losses
+    return losses.sum() if reduction == "sum" else _mean(losses)
+
+
+def _mean(losses: Tensor) -> Tensor:
+    """The mean over pairs; 0 of none, so that an empty batch does no harm."""
+    return losses.sum() / max(losses.numel(), 1)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from reference_agents._expect import expect_last_axis, expect_same_shape
+from reference_agents._expect import expect_finite, expect_last_axis, expect_same_shape
 from reference_agents.llm.kl import kl_estimate
 from reference_agents.llm.log_probs import widened
 
@@ -112,12 +112,14 @@ def rlhf_token_rewards(
         [B, T], data; 0 where the mask is 0. An empty response has no token to carry its score.
 
     Raises:
-        ValueError: the shapes do not match, or the estimator is unknown.
+        ValueError: the shapes do not match, a number that counts is not finite, or the estimator is
+            unknown.
 
     References: Ziegler et al. 2019, arXiv:1909.08593, eq. 2; Stiennon et al. 2020, arXiv:2009.01325.
     """
     expect_last_axis("log_probs", log_probs, scores=scores)
     expect_same_shape("log_probs", log_probs, ref_log_probs=ref_log_probs, mask=mask)
+    expect_finite(mask.bool().any(dim=-1), scores=scores)
     penalty = kl_estimate(log_probs.detach(), ref_log_probs.detach(), mask, estimator=estimator)
     ends = last_token(mask)
     return torch.where(ends, widened(scores).unsqueeze(-1), 0.0) - kl_coef * penalty

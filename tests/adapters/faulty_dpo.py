@@ -147,9 +147,22 @@ def with_settings(**settings):
     return make
 
 
+class PadIsMasked(trl.DPOTrainer):
+    """Masks whatever equals the padding token, the end of the sequence where that is one."""
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        kept = inputs["input_ids"] != self.processing_class.pad_token_id
+        mask = inputs["completion_mask"] * kept
+        return super().compute_loss(model, {**inputs, "completion_mask": mask}, return_outputs)
+
+
+FAULTY[PadIsMasked] = "end-of-sequence-masked"
 CORRECT = {
     "class": trl.DPOTrainer,
     "ipo": with_settings(loss_type=["ipo"]),
     "length-normalised": with_settings(loss_type=["sigmoid_norm"]),
+    "robust": with_settings(loss_type=["robust"], label_smoothing=0.1),
+    "apo_zero": with_settings(loss_type=["apo_zero"]),
+    "weighted sum": with_settings(loss_type=["sigmoid", "bco_pair"], loss_weights=[0.8, 0.2]),
     "reference computed first": with_settings(precompute_ref_log_probs=True),
 }

@@ -108,6 +108,15 @@ class LossNegated(trl.GRPOTrainer):
         return super()._compute_loss(model, {**inputs, "advantages": -inputs["advantages"]})
 
 
+class KlMissing(trl.GRPOTrainer):
+    def _compute_loss(self, model, inputs):
+        beta, self.beta = self.beta, 0.0
+        try:
+            return super()._compute_loss(model, inputs)
+        finally:
+            self.beta = beta
+
+
 FAULTY = {
     Negated: "advantages-negated",
     EndMasked: "end-of-sequence-masked",
@@ -120,6 +129,7 @@ FAULTY = {
     DividedTwice: "accumulation-divided-twice",
     ReferenceFollows: "reference-trained",
     LossNegated: "policy-gradient-negated",
+    KlMissing: "kl-missing",
 }
 
 
@@ -147,4 +157,7 @@ CORRECT = {
     "bnpo": with_settings(loss_type="bnpo"),
     "gspo": with_settings(importance_sampling_level="sequence", loss_type="grpo", beta=0.0),
     "no kl": with_settings(beta=0.0),
+    "cispo": with_settings(loss_type="cispo", epsilon_high=5.0),
+    "sapo": with_settings(loss_type="sapo"),
+    "clip higher": with_settings(epsilon_high=0.28),
 }

@@ -10,6 +10,7 @@ pytest.importorskip("trl")
 from faulty_dpo import CORRECT, FAULTY
 
 import rlcheck
+from ladders.trainers.preference_links import VALUES, declared
 from ladders.trainers.preference_semantics import VARIANTS, Scored, ScoredPair, predict
 from rlcheck.errors import BindingError
 
@@ -64,6 +65,17 @@ def test_what_is_no_trainer_is_refused_in_one_sentence():
     assert "returned a object without model, train_dataset" in report.results[0].message
 
 
+@pytest.mark.slow
+def test_a_loss_without_a_model_is_inconclusive_and_the_setting_named():
+    from faulty_dpo import with_settings
+
+    report = rlcheck.check(
+        with_settings(loss_type=["aot"]), "preference-trainer", select=["*/loss-is*"]
+    )
+    assert report.verdict == "inconclusive"
+    assert "configured with loss_type = aot" in report.results[0].message
+
+
 def lambda_named_make():
     def make(config):
         return config
@@ -78,7 +90,8 @@ def test_the_derivative_of_every_semantics_is_that_of_its_value():
         return Scored(*(random.normal(size=length) - 2 for _ in range(3)))
 
     pairs = [ScoredPair(2, side(6), side(4)), ScoredPair(1, side(3), side(7))]
-    for semantics in VARIANTS:
+    extra = [declared([name], [1.0], 0.1) for name in VALUES]
+    for semantics in (*VARIANTS, *(one for found in extra for one in found)):
         _, weights = predict(semantics, pairs, 0.3)
         numeric = [np.zeros_like(weight) for weight in weights]
         flat = [scored for pair in pairs for scored in (pair.chosen, pair.rejected)]

@@ -62,6 +62,24 @@ def test_on_policy_the_gradient_is_minus_the_advantage():
     np.testing.assert_allclose(slope, -2.0 / 4, rtol=1e-5)
 
 
+def test_cispo_keeps_the_gradient_of_every_token_and_sapo_is_reinforce_on_policy():
+    random = np.random.default_rng(1)
+    row = tokens(random, 4)
+    setting, advantage = Setting(0.2, 0.0, 8), np.array([2.0])
+    around = next(
+        s
+        for s in correct_semantics(0.0, "cispo")
+        if s.form == "CISPO around 1" and s.level == "token"
+    )
+    (slope,) = gradient_of(around, [row], advantage, setting)
+    weight = np.clip(np.exp(row.policy - row.old), 0.8, 1.2)
+    np.testing.assert_allclose(slope, -2.0 * weight / 4, rtol=1e-5)
+    (slope,) = gradient_of(
+        correct_semantics(0.0, "sapo")[0], [row._replace(old=row.policy)], advantage, setting
+    )
+    np.testing.assert_allclose(slope, -2.0 / 4, rtol=1e-5)
+
+
 def test_every_published_advantage_is_told_from_every_fault():
     rewards = np.random.default_rng(0).normal(size=(4, 5)) + np.arange(4)[:, None]
     made = {name: semantics(rewards) for name, semantics in group_semantics.EVERY.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ladders.llm.binary_bandit import factors, resting_point
 from ladders.llm.group_gradient import (
     binary_factor,
     expected_update,
@@ -218,3 +219,20 @@ def test_overfitting_rung_asks_for_the_one_rewarded_response():
     early = overfits(make, problem, 0, updates=1)
     assert not early.passed
     assert "after 1 updates the best response has probability" in early.message
+
+
+def test_the_resting_point_with_leave_one_out_is_the_optimum():
+    reference = softmax(np.random.default_rng(3).normal(size=6))
+    rewards = np.array([0.0, 1.0, 0.0, 1.0, 1.0, 0.0])
+    tree = TokenTree(rewards[None], reference[None, None], 1)
+    p0, best = rewards @ reference, rewards @ optimum(tree, 0.4)[0]
+    rest = resting_point(p0, 0.4, factors(8)["leave-one-out"], forward=False)
+    assert rest == pytest.approx(best)
+    forward = rewards @ forward_penalty_optimum(tree, 0.4)[0]
+    rest = resting_point(p0, 0.4, factors(8)["leave-one-out"], forward=True)
+    assert rest == pytest.approx(forward)
+
+
+def test_dividing_by_the_deviation_moves_the_resting_point_up():
+    rest = {n: resting_point(0.3, 1.0, c, forward=False) for n, c in factors(8).items()}
+    assert rest["centred"] < rest["leave-one-out"] < rest["scaled by the group"]

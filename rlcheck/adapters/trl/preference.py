@@ -12,7 +12,7 @@ import numpy as np
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.adapters.trl.acting import Seen, evaluate_rows, setting
 from rlcheck.adapters.trl.calling import TrainerSource
-from rlcheck.adapters.trl.tiny import EOS, PAD_ID, quiet, saved_model, tokenizer
+from rlcheck.adapters.trl.tiny import EOS, PAD, PAD_ID, quiet, saved_model, tokenizer
 from rlcheck.adapters.trl.token_model import TokenModel
 
 
@@ -113,6 +113,7 @@ class PreferenceSubject:
         *,
         options: Mapping[str, Any] | None = None,
         padding_side: str = "right",
+        pad: str = PAD,
         dropout: bool = False,
     ) -> OpenPreferenceTrainer:
         """A new trainer on these pairs, its policy equal to its reference.
@@ -123,7 +124,7 @@ class PreferenceSubject:
         """
         from datasets import Dataset
 
-        words = tokenizer(padding_side)
+        words = tokenizer(padding_side, pad)
         place = Path(folder)
         with preserved_rng(), quiet():
             model = saved_model(place, seed=0, dropout=dropout)

@@ -12,7 +12,7 @@ from rlcheck.adapters.trl.acting import Seen, evaluate_rows, setting
 from rlcheck.adapters.trl.calling import TrainerSource
 from rlcheck.adapters.trl.preference import OPTIONS, Pair, Tokens, dataset_rows, token_ids
 from rlcheck.adapters.trl.score_model import ScoreModel
-from rlcheck.adapters.trl.tiny import quiet, reward_model, tokenizer
+from rlcheck.adapters.trl.tiny import PAD, quiet, reward_model, tokenizer
 
 REWARD_MODEL = "reward model"
 """What such a trainer trains; of other trainers on pairs it is a policy."""
@@ -67,6 +67,7 @@ class RewardSubject:
         *,
         options: Mapping[str, Any] | None = None,
         padding_side: str = "right",
+        pad: str = PAD,
         margins: Sequence[float] | None = None,
     ) -> OpenRewardTrainer:
         """A new trainer on these pairs.
@@ -77,7 +78,7 @@ class RewardSubject:
         """
         from datasets import Dataset
 
-        words = tokenizer(padding_side)
+        words = tokenizer(padding_side, pad)
         rows = dataset_rows(pairs)
         if margins is not None:
             rows = [{**row, "margin": m} for row, m in zip(rows, margins, strict=True)]

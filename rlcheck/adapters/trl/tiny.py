@@ -27,8 +27,8 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def tokenizer(padding_side: str = "right") -> Any:
-    """One token a word, with a padding token that is not the end of a sequence."""
+def tokenizer(padding_side: str = "right", pad: str = PAD) -> Any:
+    """One token a word; the padding token is one of its own unless `pad` says EOS."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -37,7 +37,7 @@ def tokenizer(padding_side: str = "right") -> Any:
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(
         tokenizer_object=words,
-        pad_token=PAD,
+        pad_token=pad,
         eos_token=EOS,
         unk_token=UNKNOWN,
         padding_side=padding_side,
