@@ -3,7 +3,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks.returns_speed [--device cuda]
 
 All forms of one shape are timed in turn, round after round, so that a busy machine slows them alike;
-the table shows the median over rounds, in milliseconds, and the ratio to the loop.
+the table shows the median over rounds, in milliseconds, and the ratio to the loop. On a GPU the share of
+the memory bandwidth that GAE reaches is shown beside it: bytes that it has to read and write over the
+bytes that a plain copy moves in the same time.
 """
 
 from __future__ import annotations
@@ -98,6 +100,16 @@ def medians(forms: dict[str, Callable[[], Tensor]], device: str, rounds: int) ->
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+def bandwidth_share(shape: tuple[int, int], gae_ms: float, device: str, rounds: int) -> float:
+    """Bytes a second that GAE cannot do without, over those of a copy of the same tensors."""
+    floats = torch.zeros((4, *shape), device=device)
+    copy_ms = medians({"copy": floats.clone}, device, rounds)["copy"]
+    elements = shape[0] * shape[1]
+    needed = elements * (3 * 4 + 2 * 1 + 4)  # three floats and two flags read, one float written
+    copied = elements * 4 * 4 * 2
+    return (needed / gae_ms) / (copied / copy_ms)
+
+
 def table(title: str, rows: dict[tuple[int, int], dict[str, float]]) -> None:
     names = list(next(iter(rows.values())))
     print(f"\n{title}")
@@ -144,6 +156,11 @@ def main() -> None:
     print(f"torch {torch.__version__}, {machine}, {rounds} rounds")
     table("GAE, ms (times faster than the lean loop)", functions)
     table("Recurrence alone, ms (times faster than the loop)", recurrences)
+    if device != "cpu":
+        print("\nGAE, share of the memory bandwidth that a copy reaches")
+        for shape, row in functions.items():
+            share = bandwidth_share(shape, row["gae"], device, rounds)
+            print(f"{shape!s:>15}{100 * share:>12.0f} %")
 
 
 if __name__ == "__main__":

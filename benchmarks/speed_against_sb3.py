@@ -1,12 +1,11 @@
-"""Time of PPO on CartPole-v1 against Stable-Baselines3, all in one run.
+"""Time of PPO and DQN on CartPole-v1 against Stable-Baselines3 and a single-file PPO, all in one run.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.speed_against_sb3 [--steps 50000] [--seeds 10]
+    OMP_NUM_THREADS=1 python -m benchmarks.speed_against_sb3 [--steps 50000] [--seeds 10] [--rounds 3]
 
 Measured in turn, on one thread, training alone, in processor time (a busy machine stretches the
-time on the wall several fold, and unevenly): ours with all seeds at once, Stable-Baselines3 with
-the same hyper-parameters and with its defaults. SB3 trains one seed after another; one seed is timed
-in each round and multiplied by their number. The table shows the median over rounds with the
-smallest and largest ratio.
+time on the wall several fold, and unevenly): ours with all seeds at once, the others with one seed,
+multiplied by their number, as they train one seed after another. The table shows the median over
+rounds, and the median of the rounds' own ratios with the smallest and the largest.
 """
 
 from __future__ import annotations
@@ -15,30 +14,33 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
+from benchmarks import single_file_ppo
+from reference_agents.dqn import make_dqn
 from reference_agents.ppo import make_ppo
 from reference_agents.settings import GENERAL
 
 
-def ours(steps: int, seeds: int) -> float:
-    agent = make_ppo("CartPole-v1", seed=range(seeds), **GENERAL["ppo"])
+def timed(learn: Callable[[int], Any], steps: int) -> float:
     start = time.process_time()
-    agent.learn(steps)
+    learn(steps)
     return time.process_time() - start
 
 
-def sb3_defaults(steps: int, seeds: int) -> float:
+def our_ppo(steps: int, seeds: int) -> float:
+    return timed(make_ppo("CartPole-v1", seed=range(seeds), **GENERAL["ppo"]).learn, steps)
+
+
+def sb3_ppo(steps: int, seeds: int) -> float:
     from stable_baselines3 import PPO
 
-    model = PPO("MlpPolicy", "CartPole-v1", seed=0, device="cpu")
-    start = time.process_time()
-    model.learn(steps)
-    return (time.process_time() - start) * seeds
+    return seeds * timed(PPO("MlpPolicy", "CartPole-v1", seed=0, device="cpu").learn, steps)
 
 
-def sb3_same_settings(steps: int, seeds: int) -> float:
+def sb3_ppo_same_settings(steps: int, seeds: int) -> float:
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
 
@@ -55,39 +57,87 @@ def sb3_same_settings(steps: int, seeds: int) -> float:
         seed=0,
         device="cpu",
     )
-    start = time.process_time()
-    model.learn(steps)
-    return (time.process_time() - start) * seeds
+    return seeds * timed(model.learn, steps)
 
 
-SUBJECTS: dict[str, Callable[[int, int], float]] = {
-    "reference_agents PPO, all seeds at once": ours,
-    "Stable-Baselines3 PPO, same settings": sb3_same_settings,
-    "Stable-Baselines3 PPO, defaults": sb3_defaults,
+def single_file(steps: int, seeds: int) -> float:
+    return seeds * single_file_ppo.train(steps, seed=0)[0]
+
+
+def our_dqn(steps: int, seeds: int) -> float:
+    return timed(make_dqn("CartPole-v1", seed=range(seeds), **GENERAL["dqn"]).learn, steps)
+
+
+def sb3_dqn(steps: int, seeds: int) -> float:
+    """As many environments, gradient steps and rows a step as ours; SB3's DQN is not double."""
+    from stable_baselines3 import DQN
+    from stable_baselines3.common.env_util import make_vec_env
+
+    settings = GENERAL["dqn"]
+    model = DQN(
+        "MlpPolicy",
+        make_vec_env("CartPole-v1", settings["num_envs"], seed=0),
+        learning_rate=settings["lr"],
+        batch_size=settings["batch_size"],
+        train_freq=settings["train_every"],
+        gradient_steps=settings["gradient_steps"],
+        learning_starts=settings["learning_starts"],
+        buffer_size=50_000,
+        target_update_interval=settings["num_envs"],
+        tau=0.02,
+        max_grad_norm=settings["max_grad_norm"],
+        exploration_fraction=settings["exploration_fraction"],
+        seed=0,
+        device="cpu",
+    )
+    return seeds * timed(model.learn, steps)
+
+
+# The first of each group is what the others are compared with.
+GROUPS: dict[str, dict[str, Callable[[int, int], float]]] = {
+    "ppo": {
+        "reference_agents PPO, all seeds at once": our_ppo,
+        "Stable-Baselines3 PPO, same settings": sb3_ppo_same_settings,
+        "Stable-Baselines3 PPO, defaults": sb3_ppo,
+        "single-file PPO, one seed": single_file,
+    },
+    "dqn": {
+        "reference_agents double DQN, all seeds at once": our_dqn,
+        "Stable-Baselines3 DQN, as many gradient steps": sb3_dqn,
+    },
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--steps", type=int, default=50_000)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=GROUPS, nargs="+", default=list(GROUPS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rounds = []
+    for name, make in (("ppo", our_ppo), ("dqn", our_dqn)):
+        if name in arguments.only:
+            make(2_000, arguments.seeds)  # the first operations of a process are slower
+    rounds: list[dict[str, float]] = []
     for _ in range(arguments.rounds):
         rounds.append(
-            {name: run(arguments.steps, arguments.seeds) for name, run in SUBJECTS.items()}
+            {
+                name: run(arguments.steps, arguments.seeds)
+                for group in arguments.only
+                for name, run in GROUPS[group].items()
+            }
         )
-        print("round:", {name: round(seconds, 1) for name, seconds in rounds[-1].items()})
-    first = next(iter(SUBJECTS))
-    print(f"| {arguments.seeds} seeds of {arguments.steps} steps | s | times ours (range) |")
+        print("round:", {name: round(s, 2) for name, s in rounds[-1].items()}, flush=True)
+    print(f"| {arguments.seeds} seeds of {arguments.steps:,} steps | s | times ours (range) |")
     print("|---|---|---|")
-    for name in SUBJECTS:
-        seconds = statistics.median(row[name] for row in rounds)
-        ratios = sorted(row[name] / row[first] for row in rounds)
-        middle = statistics.median(ratios)
-        print(f"| {name} | {seconds:.1f} | {middle:.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f}) |")
+    for group in arguments.only:
+        first = next(iter(GROUPS[group]))
+        for name in GROUPS[group]:
+            seconds = statistics.median(row[name] for row in rounds)
+            ratios = sorted(row[name] / row[first] for row in rounds)
+            middle, spread = statistics.median(ratios), f"{ratios[0]:.1f} to {ratios[-1]:.1f}"
+            print(f"| {name} | {seconds:.1f} | {middle:.1f} ({spread}) |")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,23 @@
-"""The heads that agents with a policy and a critic share."""
+"""What agents with a policy and a critic share: acting, advantages and the answers of both."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from reference_agents.agent import Agent
+from reference_agents.agent import Agent, Metrics
 from reference_agents.envs import BatchedEnv
 from reference_agents.networks import StackedMLP
 from reference_agents.policies import make_policy
+from reference_agents.rollout import Rollout, collect, seed_major
 
 
 class ActorCritic(Agent):
-    """An agent with `policy` and `critic`, the answers of both, and nothing about how it learns.
+    """An agent with `policy` and `critic`; an algorithm adds how they learn.
 
     Args:
         algorithm, env, seeds, config: as for `Agent`; config has `hidden`.
@@ -27,6 +30,52 @@ class ActorCritic(Agent):
         init = self.make_streams("init")
         self.policy = make_policy(env, config.hidden, init)
         self.critic = StackedMLP([env.observation_size, *config.hidden, 1], init)
+
+    # --- acting and what comes of it ---
+
+    def rollout(self, num_steps: int) -> tuple[Rollout, Metrics]:
+        """Acts for `num_steps` steps; the rollout, and return and length of the episodes that ended."""
+        draws = self.act_streams.uniform(num_steps, self.env.num_envs, self.policy.draws_per_action)
+        rollout, self.observations = collect(
+            self.env,
+            lambda observations, t: self.policy.sample(observations, draws[:, t]),
+            self.policy.to_env,
+            self.observations,
+            num_steps,
+        )
+        self.steps += num_steps * self.env.num_envs
+        ended = rollout.terminated | rollout.truncated
+        return rollout, self.episodes.update(rollout.rewards, ended)
+
+    def one_step(self, *transition: Any) -> Rollout:
+        """A rollout that is nothing but one transition, for every seed."""
+        parts = self._transition(*transition)
+        parts[1] = self.policy.from_env(parts[1])
+        return Rollout(*(part.unsqueeze(0) for part in parts))
+
+    @torch.no_grad()
+    def advantages(self, gae: Callable[..., Tensor], rollout: Rollout, values: Tensor) -> Tensor:
+        """Advantages [S, B] of a rollout by a component like `returns.gae`.
+
+        Args:
+            gae: sees plain [T, B] tensors: seeds and environments are columns alike.
+            rollout: T steps of S x N environments.
+            values: [S, B] V(s_t) of its rows, as `seed_major` orders them.
+        """
+        next_values = self.critic(seed_major(rollout.next_observations)).squeeze(-1)
+        seeds_first = (rollout.rewards.shape[1], rollout.rewards.shape[0], -1)
+        advantages = gae(
+            rollout.rewards.flatten(1),
+            values.view(seeds_first).transpose(0, 1).flatten(1),
+            next_values.view(seeds_first).transpose(0, 1).flatten(1),
+            rollout.terminated.flatten(1),
+            rollout.truncated.flatten(1),
+            gamma=self.config.gamma,
+            lam=self.config.lam,
+        )
+        return seed_major(advantages.view_as(rollout.rewards))
+
+    # --- questions ---
 
     def act(self, observations: Tensor, deterministic: bool) -> Tensor:
         """The environment's actions [S, B, ...]."""

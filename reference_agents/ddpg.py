@@ -25,17 +25,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reference_agents.agent import Agent, Metrics, prepare_env, require_actions
+from reference_agents._arguments import from_arguments
+from reference_agents.agent import Metrics, prepare_env, require_actions
 from reference_agents.envs import BatchedEnv
 from reference_agents.losses import value_loss
 from reference_agents.networks import SeedOptimiser, StackedMLP
+from reference_agents.off_policy import OffPolicy
 from reference_agents.policies import ActionScale
 from reference_agents.polyak import polyak_update
-from reference_agents.replay import ReplayBuffer, Transitions, unreplayed
+from reference_agents.replay import Transitions
 from reference_agents.streams import SeedStreams
 from reference_agents.targets import td_target
-
-_ROUND = 64  # vector steps between two reports
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class QNetwork(nn.Module):
         return self.net(torch.cat((observations, actions), dim=-1)).squeeze(-1)
 
 
-class DDPG(Agent):
+class DDPG(OffPolicy):
     """DDPG agent; build it with `make_ddpg`."""
 
     def __init__(
@@ -116,39 +116,14 @@ class DDPG(Agent):
         self.critic_optimiser = SeedOptimiser([self.critic], config.critic_lr)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
-        self.replay = ReplayBuffer(config.buffer_size, env.num_seeds, env.num_envs, config.gamma)
-        self.replay_streams = self.make_streams("replay")
 
-    def iterate(self) -> Metrics:
-        """A round of vector steps, each followed by gradient steps on replayed transitions."""
-        config, rewards, ends, metrics = self.config, [], [], {}
-        for _ in range(_ROUND):
-            # --- act ---
-            actions = self.explore(self.observations)
-            step = self.env.step(self.scale.to_env(actions))
-            self.replay.add(
-                self.observations,
-                actions,
-                step.rewards,
-                step.final_observations,
-                step.terminated,
-                step.truncated,
-            )
-            self.observations = step.observations
-            self.steps += self.env.num_envs
+    def to_env(self, actions: Tensor) -> Tensor:
+        """Actions in [-1, 1] as the environment's."""
+        return self.scale.to_env(actions)
 
-            # --- learn ---
-            if self.steps >= config.learning_starts:
-                count = config.gradient_steps
-                sample = self.replay.sample(count * config.batch_size, self.replay_streams)
-                for k in range(count):
-                    metrics = self.update(Transitions(*(part[:, k::count] for part in sample)))
-
-            rewards.append(step.rewards)
-            ends.append(step.terminated | step.truncated)
-            if self.steps >= self.learn_until:
-                break
-        return metrics | self.episodes.update(torch.stack(rewards), torch.stack(ends))
+    def from_env(self, actions: Tensor) -> Tensor:
+        """The environment's actions in [-1, 1]."""
+        return self.scale.from_env(actions)
 
     @torch.no_grad()
     def explore(self, observations: Tensor) -> Tensor:
@@ -194,27 +169,6 @@ class DDPG(Agent):
             "grad_norm": grad_norms,
         }
 
-    def start_episodes(self) -> None:
-        """Gives up unfinished episodes, in the replay buffer too."""
-        super().start_episodes()
-        self.replay.cut()
-
-    def fit_transition(
-        self,
-        obs: Any,
-        action: Any,
-        reward: Any,
-        next_obs: Any,
-        terminated: Any,
-        truncated: Any,
-        steps: int,
-    ) -> list[float]:
-        """Learns one transition `steps` times; the critic's losses (of the first seed) on the way."""
-        parts = self._transition(obs, action, reward, next_obs, terminated, truncated)
-        parts[1] = self.scale.from_env(parts[1])
-        batch = unreplayed(*parts)
-        return [float(self.update(batch)["value_loss"][0]) for _ in range(steps)]
-
     def act(self, observations: Tensor, deterministic: bool) -> Tensor:
         """The environment's actions [S, B, D], with exploration noise unless deterministic."""
         actions = self.actor(observations)
@@ -234,8 +188,6 @@ class DDPG(Agent):
             "critic_optimiser": self.critic_optimiser,
             "target_actor": self.target_actor,
             "target_critic": self.target_critic,
-            "replay": self.replay,
-            "replay_streams": self.replay_streams,
         }
 
 
@@ -285,16 +237,5 @@ def make_ddpg(
     """
     batched, seeds = prepare_env(env, seed, num_envs, device, dtype)
     require_actions(batched, gymnasium.spaces.Box, "ddpg")
-    config = DDPGConfig(
-        gamma=gamma,
-        actor_lr=actor_lr,
-        critic_lr=critic_lr,
-        batch_size=batch_size,
-        gradient_steps=gradient_steps,
-        learning_starts=learning_starts,
-        buffer_size=buffer_size,
-        tau=tau,
-        noise=noise,
-        hidden=tuple(hidden),
-    )
-    return DDPG(batched, seeds, config, DDPGComponents(td_target, value_loss, polyak_update))
+    config = from_arguments(DDPGConfig, locals())
+    return DDPG(batched, seeds, config, from_arguments(DDPGComponents, locals()))

@@ -26,22 +26,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reference_agents.agent import Agent, Metrics, prepare_env, require_actions
+from reference_agents._arguments import from_arguments
+from reference_agents.agent import Metrics, prepare_env, require_actions
 from reference_agents.envs import BatchedEnv
 from reference_agents.exploration import epsilon_schedule
 from reference_agents.losses import dqn_loss
 from reference_agents.networks import SeedOptimiser, StackedMLP
+from reference_agents.off_policy import OffPolicy
 from reference_agents.polyak import polyak_update
-from reference_agents.replay import (
-    PrioritisedReplayBuffer,
-    ReplayBuffer,
-    Transitions,
-    unreplayed,
-)
+from reference_agents.replay import PrioritisedReplayBuffer, Transitions
 from reference_agents.streams import SeedStreams
 from reference_agents.targets import double_q_target, dueling_q, q_learning_target
-
-_ROUND = 64  # vector steps between two reports
 
 
 @dataclass(frozen=True)
@@ -105,7 +100,7 @@ class QNetwork(nn.Module):
         return self.dueling(outputs[..., :1], outputs[..., 1:])
 
 
-class DQN(Agent):
+class DQN(OffPolicy):
     """DQN agent; build it with `make_dqn`."""
 
     def __init__(
@@ -115,7 +110,8 @@ class DQN(Agent):
         config: DQNConfig,
         components: DQNComponents,
     ) -> None:
-        super().__init__("dqn", env, seeds, config)
+        super().__init__("dqn", env, seeds, config, config.n_step)
+        self.train_every = config.train_every
         self.components = components
         self.num_actions = gymnasium.spaces.flatdim(env.action_space)
         sizes = [env.observation_size, *config.hidden, self.num_actions]
@@ -123,83 +119,64 @@ class DQN(Agent):
         self.online = QNetwork(sizes, self.make_streams("init"), dueling)
         self.optimiser = SeedOptimiser([self.online], config.lr, config.max_grad_norm)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
-        buffer = ReplayBuffer(
-            config.buffer_size, env.num_seeds, env.num_envs, config.gamma, config.n_step
-        )
-        self.replay: Any = buffer
         if config.prioritised:
-            self.replay = PrioritisedReplayBuffer(buffer, config.priority_alpha, env.device)
-        self.replay_streams = self.make_streams("replay")
+            self.replay = PrioritisedReplayBuffer(self.replay, config.priority_alpha, env.device)
 
     def iterate(self) -> Metrics:
-        """A round of vector steps, each followed by gradient steps on replayed transitions."""
-        config, rewards, ends, metrics = self.config, [], [], {}
+        """As `OffPolicy.iterate`; reports epsilon too."""
+        return super().iterate() | {"epsilon": np.full(self.env.num_seeds, self.epsilon)}
+
+    @property
+    def epsilon(self) -> float:
+        """Probability of a random action now."""
         budget = self.learn_until - self.learn_from
-        for _ in range(_ROUND):
-            # --- act ---
-            epsilon = epsilon_schedule(
-                self.steps - self.learn_from,
-                start=config.epsilon_start,
-                end=config.epsilon_end,
-                decay_steps=max(1, int(config.exploration_fraction * budget)),
-            )
-            actions = self.explore(self.observations, epsilon)
-            step = self.env.step(actions)
-            self.replay.add(
-                self.observations,
-                actions,
-                step.rewards,
-                step.final_observations,
-                step.terminated,
-                step.truncated,
-            )
-            self.observations = step.observations
-            self.steps += self.env.num_envs
-
-            # --- learn ---
-            vector_steps = self.steps // self.env.num_envs
-            if self.steps >= config.learning_starts and vector_steps % config.train_every == 0:
-                self.optimiser.set_lr(config.lr * (self.fraction_left if config.anneal else 1.0))
-                metrics = self.learn_from_replay()
-
-            rewards.append(step.rewards)
-            ends.append(step.terminated | step.truncated)
-            if self.steps >= self.learn_until:
-                break
-        metrics |= self.episodes.update(torch.stack(rewards), torch.stack(ends))
-        return metrics | {"epsilon": np.full(self.env.num_seeds, epsilon)}
+        return epsilon_schedule(
+            self.steps - self.learn_from,
+            start=self.config.epsilon_start,
+            end=self.config.epsilon_end,
+            decay_steps=max(1, int(self.config.exploration_fraction * budget)),
+        )
 
     @torch.no_grad()
-    def explore(self, observations: Tensor, epsilon: float) -> Tensor:
+    def explore(self, observations: Tensor) -> Tensor:
         """Epsilon-greedy actions [S, N]."""
-        draws = self.act_streams.uniform(self.env.num_envs, 2)
+        return self.epsilon_greedy(observations, self.epsilon, self.act_streams)
+
+    def epsilon_greedy(self, observations: Tensor, epsilon: float, streams: SeedStreams) -> Tensor:
+        """The best actions [S, B], each replaced by a uniform one with probability epsilon."""
+        draws = streams.uniform(observations.shape[1], 2)
         uniform = (draws[..., 1] * self.num_actions).long()
-        greedy = self.online(observations).argmax(dim=-1)
-        return torch.where(draws[..., 0] < epsilon, uniform, greedy)
+        return torch.where(draws[..., 0] < epsilon, uniform, self.greedy(observations))
+
+    def greedy(self, observations: Tensor) -> Tensor:
+        """The best actions [S, B]."""
+        return self.online(observations).argmax(dim=-1)
+
+    def draw(self, count: int) -> Transitions:
+        """`count` replayed transitions of every seed, with importance weights if prioritised."""
+        if not self.config.prioritised:
+            return super().draw(count)
+        beta = 1.0 - (1.0 - self.config.priority_beta) * self.fraction_left
+        return self.replay.sample(count, self.replay_streams, beta)
 
     def learn_from_replay(self) -> Metrics:
-        """The gradient steps of one bout."""
-        config, count = self.config, self.config.gradient_steps
-        # One draw for all of them: gathering rows costs as much as learning from them.
-        if config.prioritised:
-            beta = 1.0 - (1.0 - config.priority_beta) * self.fraction_left
-            sample = self.replay.sample(count * config.batch_size, self.replay_streams, beta)
-        else:
-            sample = self.replay.sample(count * config.batch_size, self.replay_streams)
-        for k in range(count):
-            batch = Transitions(*(part[:, k::count] for part in sample))
-            q_values, td_errors, grad_norms = self.update(batch)
-            if config.prioritised:
-                self.replay.update_priorities(batch.indices, td_errors.abs() + 1e-6)
-        return {
-            "q_mean": q_values.mean(dim=(1, 2)),
-            "q_max": q_values.amax(dim=(1, 2)),
-            "value_loss": 0.5 * td_errors.square().mean(dim=1),
-            "grad_norm": grad_norms,
-        }
+        """The gradient steps of one bout, at the learning rate that is due."""
+        self.optimiser.set_lr(self.config.lr * (self.fraction_left if self.config.anneal else 1.0))
+        return super().learn_from_replay()
 
-    def update(self, batch: Transitions) -> tuple[Tensor, Tensor, Tensor]:
-        """One gradient step of every seed; action values [S, B, A], TD errors [S, B], norms [S]."""
+    def update(self, batch: Transitions) -> Metrics:
+        """One gradient step of every seed."""
+        return self.gradient_step(batch)[0]
+
+    def update_on_replayed(self, batch: Transitions) -> Metrics:
+        """`update`, and the new priorities of the rows."""
+        metrics, td_errors = self.gradient_step(batch)
+        if self.config.prioritised:
+            self.replay.update_priorities(batch.indices, td_errors.abs() + 1e-6)
+        return metrics
+
+    def gradient_step(self, batch: Transitions) -> tuple[Metrics, Tensor]:
+        """One gradient step of every seed; its metrics and the TD errors [S, B] before it."""
         # --- targets ---
         targets = self.targets(batch)
 
@@ -213,8 +190,14 @@ class DQN(Agent):
         self.components.polyak_update(self.target, self.online, tau=self.config.tau)
 
         q_values = q_values.detach()
-        taken = q_values.gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)
-        return q_values, targets - taken, grad_norms
+        td_errors = targets - q_values.gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)
+        metrics = {
+            "q_mean": q_values.mean(dim=(1, 2)),
+            "q_max": q_values.amax(dim=(1, 2)),
+            "value_loss": 0.5 * td_errors.square().mean(dim=1),
+            "grad_norm": grad_norms,
+        }
+        return metrics, td_errors
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
@@ -233,34 +216,11 @@ class DQN(Agent):
             batch.rewards, next_q, *ends, gamma=self.config.gamma
         )
 
-    def start_episodes(self) -> None:
-        """Gives up unfinished episodes, in the replay buffer too."""
-        super().start_episodes()
-        self.replay.cut()
-
-    def fit_transition(
-        self,
-        obs: Any,
-        action: Any,
-        reward: Any,
-        next_obs: Any,
-        terminated: Any,
-        truncated: Any,
-        steps: int,
-    ) -> list[float]:
-        """Learns one transition `steps` times; the losses (of the first seed) on the way."""
-        parts = self._transition(obs, action, reward, next_obs, terminated, truncated)
-        batch = unreplayed(*parts)
-        return [0.5 * float(self.update(batch)[1][0].square()) for _ in range(steps)]
-
     def act(self, observations: Tensor, deterministic: bool) -> Tensor:
         """Greedy actions [S, B], or epsilon-greedy ones with the final epsilon."""
-        greedy = self.online(observations).argmax(dim=-1)
         if deterministic:
-            return greedy
-        draws = self.predict_streams.uniform(observations.shape[1], 2)
-        uniform = (draws[..., 1] * self.num_actions).long()
-        return torch.where(draws[..., 0] < self.config.epsilon_end, uniform, greedy)
+            return self.greedy(observations)
+        return self.epsilon_greedy(observations, self.config.epsilon_end, self.predict_streams)
 
     def q_values(self, obs: Any) -> np.ndarray:
         """Q(s, .), in the leading shape of the observations."""
@@ -272,12 +232,7 @@ class DQN(Agent):
 
     def parts(self) -> dict[str, Any]:
         """The objects that make up the training's state."""
-        return super().parts() | {
-            "optimiser": self.optimiser,
-            "target": self.target,
-            "replay": self.replay,
-            "replay_streams": self.replay_streams,
-        }
+        return super().parts() | {"optimiser": self.optimiser, "target": self.target}
 
 
 def make_dqn(
@@ -348,29 +303,5 @@ def make_dqn(
     """
     batched, seeds = prepare_env(env, seed, num_envs, device, dtype)
     require_actions(batched, gymnasium.spaces.Discrete, "dqn")
-    config = DQNConfig(
-        gamma=gamma,
-        double=double,
-        dueling=dueling,
-        prioritised=prioritised,
-        n_step=n_step,
-        lr=lr,
-        anneal=anneal,
-        batch_size=batch_size,
-        train_every=train_every,
-        gradient_steps=gradient_steps,
-        learning_starts=learning_starts,
-        buffer_size=buffer_size,
-        tau=tau,
-        epsilon_start=epsilon_start,
-        epsilon_end=epsilon_end,
-        exploration_fraction=exploration_fraction,
-        priority_alpha=priority_alpha,
-        priority_beta=priority_beta,
-        max_grad_norm=max_grad_norm,
-        hidden=tuple(hidden),
-    )
-    components = DQNComponents(
-        q_learning_target, double_q_target, dueling_q, dqn_loss, polyak_update
-    )
-    return DQN(batched, seeds, config, components)
+    config = from_arguments(DQNConfig, locals())
+    return DQN(batched, seeds, config, from_arguments(DQNComponents, locals()))

@@ -21,13 +21,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from reference_agents._arguments import from_arguments
 from reference_agents.actor_critic import ActorCritic, explained_variance
 from reference_agents.agent import Metrics, prepare_env
 from reference_agents.envs import BatchedEnv
 from reference_agents.losses import entropy_loss, normalise_advantages, ppo_loss, value_loss
 from reference_agents.networks import SeedOptimiser
 from reference_agents.returns import gae
-from reference_agents.rollout import Rollout, collect, seed_major
+from reference_agents.rollout import Rollout, seed_major
 
 
 @dataclass(frozen=True)
@@ -98,20 +99,8 @@ class PPO(ActorCritic):
         self.optimiser.set_lr(config.lr * fraction)
         clip_epsilon = config.clip_epsilon * fraction
 
-        # --- rollout ---
-        draws = self.act_streams.uniform(
-            config.num_steps, self.env.num_envs, self.policy.draws_per_action
-        )
-        rollout, self.observations = collect(
-            self.env,
-            lambda observations, t: self.policy.sample(observations, draws[:, t]),
-            self.policy.to_env,
-            self.observations,
-            config.num_steps,
-        )
-        self.steps += config.num_steps * self.env.num_envs
-
-        # --- targets ---
+        # --- rollout and targets ---
+        rollout, episodes = self.rollout(config.num_steps)
         batch = self.targets(rollout)
 
         # --- updates ---
@@ -123,9 +112,8 @@ class PPO(ActorCritic):
             for minibatch in self.minibatches(batch, chosen, config.minibatches):
                 outcome = self.update(minibatch, clip_epsilon)
 
-        ended = rollout.terminated | rollout.truncated
         return {
-            **self.episodes.update(rollout.rewards, ended),
+            **episodes,
             **update_metrics(outcome, minibatch, clip_epsilon),
             "explained_variance": explained_variance(
                 batch.returns - batch.advantages, batch.returns
@@ -137,19 +125,7 @@ class PPO(ActorCritic):
         """Advantages, returns and the acting policy's log-probabilities of a rollout."""
         observations, actions = seed_major(rollout.observations), seed_major(rollout.actions)
         values = self.critic(observations).squeeze(-1)
-        next_values = self.critic(seed_major(rollout.next_observations)).squeeze(-1)
-        time_major = (rollout.rewards.shape[1], rollout.rewards.shape[0], -1)
-        # The component sees plain [T, B] tensors: seeds and environments are columns alike.
-        advantages = self.components.gae(
-            rollout.rewards.flatten(1),
-            values.view(time_major).transpose(0, 1).flatten(1),
-            next_values.view(time_major).transpose(0, 1).flatten(1),
-            rollout.terminated.flatten(1),
-            rollout.truncated.flatten(1),
-            gamma=self.config.gamma,
-            lam=self.config.lam,
-        )
-        advantages = seed_major(advantages.view_as(rollout.rewards))
+        advantages = self.advantages(self.components.gae, rollout, values)
         old_log_probs, _ = self.policy.evaluate(observations, actions)
         return Batch(observations, actions, old_log_probs, advantages, advantages + values)
 
@@ -191,9 +167,7 @@ class PPO(ActorCritic):
         steps: int,
     ) -> list[float]:
         """Learns one transition `steps` times; the value losses (of the first seed) on the way."""
-        parts = self._transition(obs, action, reward, next_obs, terminated, truncated)
-        parts[1] = self.policy.from_env(parts[1])
-        rollout = Rollout(*(part.unsqueeze(0) for part in parts))
+        rollout = self.one_step(obs, action, reward, next_obs, terminated, truncated)
         losses = []
         for _ in range(steps):
             batch = self.targets(rollout)
@@ -275,19 +249,5 @@ def make_ppo(
             f"num_steps * num_envs = {num_steps * batched.num_envs} rows cannot fill "
             f"minibatches={minibatches} with two rows each; raise num_steps."
         )
-    config = PPOConfig(
-        gamma=gamma,
-        lam=lam,
-        num_steps=num_steps,
-        epochs=epochs,
-        minibatches=minibatches,
-        lr=lr,
-        clip_epsilon=clip_epsilon,
-        anneal=anneal,
-        value_coef=value_coef,
-        entropy_coef=entropy_coef,
-        max_grad_norm=max_grad_norm,
-        hidden=tuple(hidden),
-    )
-    components = PPOComponents(gae, ppo_loss, value_loss, entropy_loss, normalise_advantages)
-    return PPO(batched, seeds, config, components)
+    config = from_arguments(PPOConfig, locals())
+    return PPO(batched, seeds, config, from_arguments(PPOComponents, locals()))

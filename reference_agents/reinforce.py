@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from reference_agents._arguments import from_arguments
 from reference_agents.actor_critic import ActorCritic
 from reference_agents.agent import Metrics, prepare_env
 from reference_agents.envs import BatchedEnv
@@ -184,14 +185,12 @@ class Reinforce(ActorCritic):
 
         The loss is the critic's with a baseline, and -log pi(a|s) without one.
         """
-        parts = self._transition(obs, action, reward, next_obs, terminated, truncated)
-        parts[1] = self.policy.from_env(parts[1])
-        rollout = Rollout(*(part.unsqueeze(0) for part in parts))
+        rollout = self.one_step(obs, action, reward, next_obs, terminated, truncated)
         counts = torch.ones_like(rollout.terminated)
         losses = []
         for _ in range(steps):
-            log_probs, _ = self.policy.evaluate(parts[0], parts[1])
-            metrics = self.update(rollout, counts, torch.ones_like(parts[2][:, 0]))
+            log_probs, _ = self.policy.evaluate(rollout.observations[0], rollout.actions[0])
+            metrics = self.update(rollout, counts, torch.ones_like(rollout.rewards[0, :, 0]))
             losses.append(float(metrics.get("value_loss", -log_probs.detach()[:, 0])[0]))
         return losses
 
@@ -256,20 +255,5 @@ def make_reinforce(
         ValueError: the environment cannot be made.
     """
     batched, seeds = prepare_env(env, seed, num_envs, device, dtype)
-    config = ReinforceConfig(
-        gamma=gamma,
-        baseline=baseline,
-        episodes=episodes,
-        max_episode_steps=max_episode_steps,
-        lr=lr,
-        anneal=anneal,
-        critic_lr=critic_lr,
-        critic_steps=critic_steps,
-        max_grad_norm=max_grad_norm,
-        normalise=normalise,
-        hidden=tuple(hidden),
-    )
-    components = ReinforceComponents(
-        discounted_returns, policy_gradient_loss, value_loss, normalise_advantages
-    )
-    return Reinforce(batched, seeds, config, components)
+    config = from_arguments(ReinforceConfig, locals())
+    return Reinforce(batched, seeds, config, from_arguments(ReinforceComponents, locals()))

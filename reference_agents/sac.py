@@ -22,19 +22,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reference_agents.agent import Agent, Metrics, prepare_env, require_actions
+from reference_agents._arguments import from_arguments
+from reference_agents.agent import Metrics, prepare_env, require_actions
 from reference_agents.ddpg import QNetwork
 from reference_agents.distributions import SquashedActions, tanh_gaussian_sample
 from reference_agents.envs import BatchedEnv
 from reference_agents.losses import value_loss
 from reference_agents.networks import SeedOptimiser, StackedMLP
+from reference_agents.off_policy import OffPolicy
 from reference_agents.policies import ActionScale
 from reference_agents.polyak import polyak_update
-from reference_agents.replay import ReplayBuffer, Transitions, unreplayed
+from reference_agents.replay import Transitions
 from reference_agents.streams import SeedStreams
 from reference_agents.targets import soft_q_target
 
-_ROUND = 64  # vector steps between two reports
 _LOG_STD_RANGE = (-5.0, 2.0)  # beyond it tanh-Gaussian actions are constants or coin tosses
 
 
@@ -115,7 +116,7 @@ class Temperature(nn.Module):
         self.log_alpha = nn.Parameter(start.log())
 
 
-class SAC(Agent):
+class SAC(OffPolicy):
     """SAC agent; build it with `make_sac`."""
 
     def __init__(
@@ -136,40 +137,15 @@ class SAC(Agent):
         self.critic_optimiser = SeedOptimiser([self.critic], config.lr)
         self.alpha_optimiser = SeedOptimiser([self.temperature], config.lr)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
-        self.replay = ReplayBuffer(config.buffer_size, env.num_seeds, env.num_envs, config.gamma)
-        self.replay_streams = self.make_streams("replay")
         self.noise_streams = self.make_streams("noise")
 
-    def iterate(self) -> Metrics:
-        """A round of vector steps, each followed by gradient steps on replayed transitions."""
-        config, rewards, ends, metrics = self.config, [], [], {}
-        for _ in range(_ROUND):
-            # --- act ---
-            actions = self.explore(self.observations)
-            step = self.env.step(self.scale.to_env(actions))
-            self.replay.add(
-                self.observations,
-                actions,
-                step.rewards,
-                step.final_observations,
-                step.terminated,
-                step.truncated,
-            )
-            self.observations = step.observations
-            self.steps += self.env.num_envs
+    def to_env(self, actions: Tensor) -> Tensor:
+        """Actions in [-1, 1] as the environment's."""
+        return self.scale.to_env(actions)
 
-            # --- learn ---
-            if self.steps >= config.learning_starts:
-                count = config.gradient_steps
-                sample = self.replay.sample(count * config.batch_size, self.replay_streams)
-                for k in range(count):
-                    metrics = self.update(Transitions(*(part[:, k::count] for part in sample)))
-
-            rewards.append(step.rewards)
-            ends.append(step.terminated | step.truncated)
-            if self.steps >= self.learn_until:
-                break
-        return metrics | self.episodes.update(torch.stack(rewards), torch.stack(ends))
+    def from_env(self, actions: Tensor) -> Tensor:
+        """The environment's actions in [-1, 1]."""
+        return self.scale.from_env(actions)
 
     @torch.no_grad()
     def explore(self, observations: Tensor) -> Tensor:
@@ -233,27 +209,6 @@ class SAC(Agent):
             "grad_norm": grad_norms,
         }
 
-    def start_episodes(self) -> None:
-        """Gives up unfinished episodes, in the replay buffer too."""
-        super().start_episodes()
-        self.replay.cut()
-
-    def fit_transition(
-        self,
-        obs: Any,
-        action: Any,
-        reward: Any,
-        next_obs: Any,
-        terminated: Any,
-        truncated: Any,
-        steps: int,
-    ) -> list[float]:
-        """Learns one transition `steps` times; the critic's losses (of the first seed) on the way."""
-        parts = self._transition(obs, action, reward, next_obs, terminated, truncated)
-        parts[1] = self.scale.from_env(parts[1])
-        batch = unreplayed(*parts)
-        return [float(self.update(batch)["value_loss"][0]) for _ in range(steps)]
-
     def act(self, observations: Tensor, deterministic: bool) -> Tensor:
         """The environment's actions [S, B, D]; the deterministic one is tanh of the mean."""
         mean, log_std = self.actor(observations)
@@ -274,8 +229,6 @@ class SAC(Agent):
             "critic_optimiser": self.critic_optimiser,
             "alpha_optimiser": self.alpha_optimiser,
             "target_critic": self.target_critic,
-            "replay": self.replay,
-            "replay_streams": self.replay_streams,
             "noise_streams": self.noise_streams,
         }
 
@@ -331,17 +284,5 @@ def make_sac(
     require_actions(batched, gymnasium.spaces.Box, "sac")
     if target_entropy is None:
         target_entropy = -float(np.prod(batched.action_space.shape or ()))
-    config = SACConfig(
-        gamma=gamma,
-        lr=lr,
-        batch_size=batch_size,
-        gradient_steps=gradient_steps,
-        learning_starts=learning_starts,
-        buffer_size=buffer_size,
-        tau=tau,
-        initial_alpha=initial_alpha,
-        target_entropy=target_entropy,
-        hidden=tuple(hidden),
-    )
-    components = SACComponents(soft_q_target, tanh_gaussian_sample, value_loss, polyak_update)
-    return SAC(batched, seeds, config, components)
+    config = from_arguments(SACConfig, locals())
+    return SAC(batched, seeds, config, from_arguments(SACComponents, locals()))

@@ -1,7 +1,7 @@
 """Which factory makes which agent, and the settings measured to work on the classic tasks.
 
 The factories' own defaults suit one environment and a short budget; these suit many environments
-side by side. `benchmarks/cartpole.py` measures them.
+side by side. `benchmarks/classic_tasks.py` measures them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,13 @@ FACTORIES: dict[str, Callable[..., Any]] = {
 # For every task: what a user who names no settings gets.
 GENERAL: dict[str, dict[str, Any]] = {
     "ppo": {"num_envs": 16, "num_steps": 64, "epochs": 4, "minibatches": 8},
-    "a2c": {"num_envs": 8, "num_steps": 16},
+    "a2c": {
+        "num_envs": 4,
+        "num_steps": 64,
+        "lam": 0.98,
+        "critic_lr": 2e-2,
+        "entropy_coef": 0.0,
+    },
     "reinforce": {"num_envs": 4, "episodes": 4},
     "dqn": {
         "num_envs": 8,

@@ -19,6 +19,7 @@ from collections.abc import Callable
 import gymnasium
 import numpy as np
 
+from reference_agents._arguments import from_arguments
 from reference_agents.exploration import epsilon_greedy_probabilities
 from reference_agents.tabular_agent import TabularAgent, TabularConfig, Transition
 
@@ -157,15 +158,7 @@ def make_q_learning(
         TypeError: a space of the environment does not fit a table.
         ValueError: a hyper-parameter is out of range.
     """
-    config = TabularConfig(
-        gamma=gamma,
-        learning_rate=learning_rate,
-        anneal=anneal,
-        epsilon_start=epsilon_start,
-        epsilon_end=epsilon_end,
-        exploration_fraction=exploration_fraction,
-        initial_value=initial_value,
-    )
+    config = from_arguments(TabularConfig, locals())
 
     def learn_one(
         q_table: np.ndarray, step: Transition, alpha: float, epsilon: float
@@ -210,15 +203,7 @@ def make_sarsa(
         TypeError: a space of the environment does not fit a table.
         ValueError: a hyper-parameter is out of range.
     """
-    config = TabularConfig(
-        gamma=gamma,
-        learning_rate=learning_rate,
-        anneal=anneal,
-        epsilon_start=epsilon_start,
-        epsilon_end=epsilon_end,
-        exploration_fraction=exploration_fraction,
-        initial_value=initial_value,
-    )
+    config = from_arguments(TabularConfig, locals())
 
     def learn_one(
         q_table: np.ndarray, step: Transition, alpha: float, epsilon: float
@@ -264,15 +249,7 @@ def make_expected_sarsa(
         TypeError: a space of the environment does not fit a table.
         ValueError: a hyper-parameter is out of range.
     """
-    config = TabularConfig(
-        gamma=gamma,
-        learning_rate=learning_rate,
-        anneal=anneal,
-        epsilon_start=epsilon_start,
-        epsilon_end=epsilon_end,
-        exploration_fraction=exploration_fraction,
-        initial_value=initial_value,
-    )
+    config = from_arguments(TabularConfig, locals())
 
     def learn_one(
         q_table: np.ndarray, step: Transition, alpha: float, epsilon: float

@@ -75,6 +75,31 @@ def test_interrupted_training_resumes_to_the_same_result(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", AGENTS)
+def test_single_and_double_precision_agree(name):
+    """Until rounding decides between two actions the trainings are the same."""
+    double, single = make(name, 3), make(name, 3, dtype=torch.float32)
+    before = parameters(double)
+    for agent in (double, single):
+        agent.learn(64)
+    moved = (parameters(double) - before).abs().max()
+    difference = (parameters(double) - parameters(single).double()).abs().max()
+    assert difference < 0.01 * moved
+    assert difference > 0.0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", AGENTS)
+def test_devices_agree_and_a_device_agrees_with_itself(name):
+    cpu, cuda, again = (make(name, 3, device=device) for device in ("cpu", "cuda", "cuda"))
+    before = parameters(cpu)
+    for agent in (cpu, cuda, again):
+        agent.learn(64)
+    moved = (parameters(cpu) - before).abs().max()
+    assert (parameters(cpu) - parameters(cuda).cpu()).abs().max() < 1e-6 * moved
+    assert torch.equal(parameters(cuda), parameters(again))
+
+
+@pytest.mark.parametrize("name", AGENTS)
 def test_same_seed_same_result_other_seed_other_result(name):
     first, second, other = (parameters(make(name, seed).learn(128)) for seed in (0, 0, 1))
     assert torch.equal(first, second)
