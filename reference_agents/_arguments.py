@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 
-def from_arguments(record: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+def from_arguments(record: Any, arguments: Mapping[str, Any]) -> Any:
     """A record filled from the arguments of the same names, as `locals()` of a factory holds them.
 
     Args:
