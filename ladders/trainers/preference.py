@@ -41,7 +41,7 @@ def _trains(raw: Any, source: TrainerSource, options: Options) -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
             return _of_class(type(PreferenceSubject(source).open(one, folder).trainer))
-        except SubjectError:
+        except (SubjectError, BindingError):
             # It may have refused a policy. What it refuses altogether, the checks report.
             return REWARD_MODEL if _builds(RewardSubject(source), one, folder) else POLICY
 
@@ -54,7 +54,7 @@ def _of_class(trainer: type) -> str:
 def _builds(subject: RewardSubject, pairs: list[Pair], folder: str) -> bool:
     try:
         subject.open(pairs, folder)
-    except SubjectError:
+    except (SubjectError, BindingError):
         return False
     return True
 

@@ -8,13 +8,14 @@ from rlcheck.records import Fault
 _TRL = "https://github.com/huggingface/trl/commit/"
 _OPENRLHF = "https://github.com/OpenRLHF/OpenRLHF/commit/"
 _VERL = "https://github.com/volcengine/verl/commit/"
+PREFIX = "preference-trainer"
 DPO = "https://arxiv.org/abs/2305.18290"
 
 
 def _fault(
     name: str, title: str, explanation: str, fix: str, where: str, *references: str
 ) -> Fault:
-    return Fault(f"preference-trainer/{name}", title, explanation, fix, where, (*references, DPO))
+    return Fault(f"{PREFIX}/{name}", title, explanation, fix, where, (*references, DPO))
 
 
 FAULTS = (
@@ -199,7 +200,7 @@ FAULTS = (
         "Split the concatenated batch as it was put together.", "the split of the concatenated batch",
     ),
     *accumulation_faults(
-        "preference-trainer", items="pairs",
+        PREFIX, items="pairs",
         not_divided=(_TRL + "40c238395e34", _TRL + "d14f7f3eb274"),
         wrong="https://github.com/allenai/open-instruct/commit/48664c50478d", paper=DPO,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from rlcheck.adapters.trl.preference import POLICY
 from rlcheck.records import Evidence, Fault, Settings
 
 EXACT = 0.99
@@ -18,6 +19,22 @@ def varies(*options: str) -> Callable[[Evidence, Settings], str | None]:
         return f"the factory does not name {', '.join(missing)}" if missing else None
 
     return applies
+
+
+def of_policies(*options: str) -> Callable[[Evidence, Settings], str | None]:
+    """Skip a check for reward models, which have no reference, and unless these options can be varied."""
+
+    def applies(facts: Evidence, settings: Settings) -> str | None:
+        if facts["trains"] != POLICY:
+            return f"it trains a {facts['trains']}, which has no reference"
+        return varies(*options)(facts, settings)
+
+    return applies
+
+
+def numbers(values: list[float]) -> str:
+    """For messages."""
+    return ", ".join(f"{value:.4f}" for value in values)
 
 
 def accumulation_suspect(prefix: str, factor: float, count: int) -> Mapping[str, float] | None:
