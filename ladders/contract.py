@@ -12,6 +12,7 @@ from ladders import (
     interface_checks,
     option_checks,
     parallel_check,
+    policy_update_check,
     q_target_check,
     seed_checks,
     target_checks,
@@ -38,9 +39,14 @@ CAPABILITIES = (
     "stored_actions",
     "experience",
     "fit_rows",
+    "update_policy",
 )
 
-WHITE_BOX = (*experience_checks.CHECKS, q_target_check.Q_TARGET)
+WHITE_BOX = (
+    *experience_checks.CHECKS,
+    q_target_check.Q_TARGET,
+    policy_update_check.POLICY_UPDATE,
+)
 """Where these show a mistake there is no need to let the agent learn for a minute."""
 
 EXAM = Check(

@@ -44,6 +44,23 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyRow:
+    """One row of a rollout to update a policy on.
+
+    Args:
+        observation: as the environment shows it.
+        action: that was taken there.
+        advantage: of that action.
+        ratio: pi(a|s) over the stored probability, before the update.
+    """
+
+    observation: np.ndarray
+    action: int
+    advantage: float
+    ratio: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Experience:
     """What an agent has stored for learning. What it does not store is None.
 
@@ -90,6 +107,8 @@ class AgentHandle:
             trains on one transition, `steps` times; returns the critic's loss at every step.
         fit_rows: (rows, steps) -> None; takes `steps` gradient steps on a replay memory that holds these
             rows and no others, while the target network stands still.
+        update_policy: rows -> None; one pass over a rollout that holds these rows and no others, with
+            returns equal to the values, in one batch.
         copy_to_target: () -> None; makes the target network equal to the online network.
         target_q_values: observations [N, ...] -> Q [N, A] of the target network.
         parameters: () -> name -> array copy of every trainable and target tensor.
@@ -112,6 +131,7 @@ class AgentHandle:
     action_probabilities: Callable[[np.ndarray], np.ndarray] | None = None
     fit_transition: Callable[..., list[float]] | None = None
     fit_rows: Callable[[Sequence[Row], int], None] | None = None
+    update_policy: Callable[[Sequence[PolicyRow]], None] | None = None
     copy_to_target: Callable[[], None] | None = None
     target_q_values: Callable[[np.ndarray], np.ndarray] | None = None
     parameters: Callable[[], Mapping[str, np.ndarray]] | None = None

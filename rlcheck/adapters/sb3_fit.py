@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 
-from rlcheck.adapters.protocol import Row
+from rlcheck.adapters.protocol import PolicyRow, Row
 from rlcheck.adapters.sb3_view import View
 
 if TYPE_CHECKING:
@@ -77,16 +77,17 @@ def _logger(model: BaseAlgorithm) -> Iterator[Any]:
 
 
 @contextmanager
-def _short_rollout(model: Any) -> Iterator[None]:
-    """A rollout buffer of one minibatch for a while: more copies of one transition teach no more."""
+def _short_rollout(model: Any, rows: int | None = None) -> Iterator[None]:
+    """A rollout buffer of so many rows, or one minibatch, for a while."""
     buffer = getattr(model, "rollout_buffer", None)
     if buffer is None:
         yield
         return
-    rows = min(getattr(model, "batch_size", np.inf), buffer.buffer_size * buffer.n_envs)
+    if rows is None:
+        rows = int(min(getattr(model, "batch_size", np.inf), buffer.buffer_size * buffer.n_envs))
     n_steps = model.n_steps
     short = copy.copy(buffer)
-    short.buffer_size = model.n_steps = -(-int(rows) // buffer.n_envs)
+    short.buffer_size = model.n_steps = -(-rows // buffer.n_envs)
     short.reset()
     model.rollout_buffer = short
     try:
@@ -173,3 +174,64 @@ def fit_rows_of(seen: View) -> Callable[[Sequence[Row], int], None] | None:
             model.replay_buffer.reset()
 
     return fit
+
+
+def update_policy_of(seen: View) -> Callable[[Sequence[PolicyRow]], None] | None:
+    """`AgentHandle.update_policy` of an on-policy algorithm with discrete actions, else None."""
+    model: Any = seen.model
+    if not hasattr(model, "rollout_buffer") or not isinstance(model.action_space, spaces.Discrete):
+        return None
+    return lambda rows: _update_policy(seen, rows)
+
+
+def _update_policy(seen: View, rows: Sequence[PolicyRow]) -> None:
+    """Every row as often as there are environments, so that they fill whole steps."""
+    model: Any = seen.model
+    count = model.rollout_buffer.n_envs
+    with (
+        _logger(model),
+        _short_rollout(model, len(rows) * count),
+        _one_batch(model, len(rows) * count),
+    ):
+        buffer = model.rollout_buffer
+        for row in rows:
+            observations = seen.inputs(_repeated(row.observation, count))
+            actions = _repeated(row.action, count).reshape(-1, 1)
+            values, log_probs = _stored(seen, row, count)
+            buffer.add(
+                observations,
+                actions,
+                np.zeros(count),
+                np.ones(count),
+                values,
+                log_probs - np.log(row.ratio),
+            )
+        buffer.advantages[:] = np.array([row.advantage for row in rows])[:, None]
+        buffer.returns = buffer.values.copy()
+        model.train()
+
+
+def _stored(seen: View, row: PolicyRow, count: int) -> tuple[Any, Any]:
+    """V and log pi of a row, once for every environment."""
+    import torch
+
+    model: Any = seen.model
+    actions = torch.as_tensor(_repeated(row.action, count), device=model.device)
+    with seen.asking():
+        inputs = seen.tensor(_repeated(row.observation, count))
+        values, log_probs, _ = model.policy.evaluate_actions(inputs, actions)
+    return values, log_probs
+
+
+@contextmanager
+def _one_batch(model: Any, rows: int) -> Iterator[None]:
+    """One epoch, one minibatch, and the policy loss alone, for a while, where there are such settings."""
+    wanted = {"n_epochs": 1, "batch_size": rows, "ent_coef": 0.0, "target_kl": None}
+    before = {name: getattr(model, name) for name in wanted if hasattr(model, name)}
+    for name in before:
+        setattr(model, name, wanted[name])
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(model, name, value)

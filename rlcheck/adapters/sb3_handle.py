@@ -31,7 +31,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         task: what a loaded copy of it learns in; None for a model that is only asked.
         given: ids of the environments that a user's factory was given to build it.
     """
-    from rlcheck.adapters.sb3_fit import fit_rows_of, fit_transition
+    from rlcheck.adapters.sb3_fit import fit_rows_of, fit_transition, update_policy_of
 
     seen = view(model, given)
     return AgentHandle(
@@ -43,6 +43,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         action_probabilities=_action_probabilities(seen),
         fit_transition=partial(fit_transition, seen) if seen.same_units else None,
         fit_rows=fit_rows_of(seen),
+        update_policy=update_policy_of(seen),
         copy_to_target=_copy_to_target(model),
         target_q_values=_q_values(seen, "q_net_target") if seen.same_units else None,
         parameters=lambda: module_parameters(model),

@@ -20,7 +20,8 @@ from ladders.stored_rows import (
 
 GAMMA, LAM = 0.9, 0.8
 MDP = design(GAMMA).mdp
-CHECKS = ("agent/stores-*", "agent/advantages-*", "agent/stored-columns-*", "agent/q-target-*")
+CHECKS = ("agent/stores-*", "agent/advantages-*", "agent/stored-columns-*", "agent/q-target-*",
+          "agent/policy-update-*")  # fmt: skip
 
 
 def walk(steps, seed):
@@ -209,6 +210,8 @@ SHOWN = (
     "ppo-unmasked-carry", "ppo-lagged-observations", "ppo-shuffled-advantages",
     "ppo-unswapped-advantages", "a2c-lambda-for-gamma", "dqn-early-dones",
     "dqn-mean-over-actions", "dqn-broadcast-loss", "dqn-no-terminal-mask",
+    "ppo-negated-advantages", "ppo-recomputed-old-log-prob", "ppo-no-clip", "ppo-optimistic-clip",
+    "ppo-detached-policy", "a2c-ascending-loss",
 )  # fmt: skip
 SEEN_RIGHT = ("ppo-relu", "ppo-eight-envs", "a2c-adam", "dqn-quick", "dqn-four-envs")
 

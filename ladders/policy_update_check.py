@@ -1,0 +1,138 @@
+"""What one update does to a policy: the sign of the advantage, and where the clipped loss stands still.
+
+Two states are updated at once, the action of one with advantage 1, that of the other with -1; normalising
+leaves them as they are. The surrogate of PPO (Schulman et al. 2017) has no gradient where
+
+    A > 0 and ratio > 1 + eps,    or    A < 0 and ratio < 1 - eps,
+
+and the full one elsewhere. So there are two more updates by stored log-probabilities: one that puts both
+rows where nothing may move, and one that puts both on the other side, where both must. A2C has no ratio.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ladders.env import encode_states
+from ladders.option_checks import ALIASES
+from ladders.training import EXAM, train
+from rlcheck.adapters.protocol import AgentHandle, AgentSubject, PolicyRow
+from rlcheck.adapters.rng import preserved_rng
+from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
+
+FAR = 2.5
+"""A ratio beyond usual clip ranges, as its inverse is; dual clipping (Ye et al. 2020) begins at 3."""
+STILL, MOVES, NOTHING = 0.25, 0.5, 1e-9
+"""A row stands still if it moves less than the first share of what it moves at ratio 1."""
+RATIOS = {
+    "ratio 1": (1.0, 1.0),
+    "beyond the clip": (FAR, 1 / FAR),
+    "before the clip": (1 / FAR, FAR),
+}
+"""Update -> ratios of the row with advantage 1 and of that with -1."""
+
+
+def update_policies(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
+    """Change of log pi of both actions under each update, all of one and the same fresh agent."""
+    changes: dict[str, list[float]] = {}
+    for name, ratios in RATIOS.items():
+        trained = train(subject, context, env_id=EXAM, seed=trial.seed, steps=0)
+        observations = encode_states(trained.mdp.n_states, "one-hot")[:2]
+        rows = [
+            PolicyRow(observation, 0, advantage, ratio)
+            for observation, advantage, ratio in zip(observations, (1.0, -1.0), ratios, strict=True)
+        ]
+        changes[name] = _change(trained.agent, rows, observations)
+    clips = any(hasattr(trained.agent.native, name) for name in ALIASES["clip_range"])
+    return {"changes": changes, "clips": clips}
+
+
+def _change(agent: AgentHandle, rows: list[PolicyRow], looked_at: np.ndarray) -> list[float]:
+    """Change of log pi(0|s) in the states that are looked at."""
+    assert agent.update_policy is not None
+    assert agent.action_probabilities is not None
+    with preserved_rng():
+        before = np.asarray(agent.action_probabilities(looked_at), dtype=float)[:, 0]
+    agent.update_policy(rows)
+    with preserved_rng():
+        after = np.asarray(agent.action_probabilities(looked_at), dtype=float)[:, 0]
+    return np.log(after / before).tolist()
+
+
+def judge_update(evidence: Evidence, context: Context) -> Outcome:
+    """Directions first; then, where the agent clips, which updates stand still."""
+    plain = np.array(evidence["changes"]["ratio 1"])
+    told = [f"advantage 1 changed log pi by {plain[0]:+.2g}, advantage -1 by {plain[1]:+.2g}"]
+    if np.abs(plain).max() < NOTHING:
+        return _failed("an update moves no probability", told, {"no-policy-gradient": 0.8})
+    if plain[0] > 0 > plain[1]:
+        return _judge_clipping(evidence) if evidence["clips"] else Outcome(Status.PASSED, told[0])
+    if plain[0] < 0 < plain[1]:
+        suspects = {"advantage-sign-flipped": 0.8, "ratio-inverted": 0.15}
+        if not evidence["clips"]:
+            suspects = {"advantage-sign-flipped": 0.9}
+        message = "the update makes good actions rarer and bad ones more frequent"
+        return _failed(message, [*told, "expected the other signs"], suspects)
+    return Outcome(Status.SKIPPED, f"{told[0]}, which does not tell the direction of the update")
+
+
+def _judge_clipping(evidence: Evidence) -> Outcome:
+    changes = {name: np.array(change) for name, change in evidence["changes"].items()}
+    plain, beyond, before = (changes[name] for name in RATIOS)
+    lines = [
+        f"ratios {RATIOS[name][0]:g} for A = 1 and {RATIOS[name][1]:g} for A = -1: log pi changed by "
+        f"{change[0]:+.2g} and {change[1]:+.2g}"
+        for name, change in changes.items()
+    ]
+    if np.array_equal(plain, beyond) and np.array_equal(plain, before):
+        message = "the stored log-probabilities change nothing; expected them in the ratio"
+        return _failed(message, lines, {"old-log-prob-recomputed": 0.9})
+    shares = {"beyond": beyond / plain, "before": before / plain}
+    still = {name: bool(np.abs(share).max() < STILL) for name, share in shares.items()}
+    moves = {name: bool(share.max() > MOVES) for name, share in shares.items()}
+    if still["beyond"] and moves["before"]:
+        return Outcome(
+            Status.PASSED, "moves with the advantage, stands still beyond the clip range"
+        )
+    if moves["beyond"] and moves["before"]:
+        message = "the policy moves on beyond the clip range; expected no gradient there"
+        return _failed(message, lines, {"clip-missing": 0.9})
+    if moves["beyond"] and still["before"]:
+        message = "the larger of the two terms of the clipped loss is taken; expected the smaller"
+        return _failed(message, lines, {"clip-missing": 0.9})
+    return Outcome(Status.SKIPPED, "no known form of the loss: " + "; ".join(lines))
+
+
+def _failed(message: str, lines: list[str], suspects: dict[str, float]) -> Outcome:
+    return Outcome(Status.FAILED, message, {"proof": dict.fromkeys(suspects, lines)}, suspects)
+
+
+def _cannot_update(facts: Evidence, settings: Settings) -> str | None:
+    known = facts.get("capabilities", ())
+    if "update_policy" in known and "action_probabilities" in known:
+        return None
+    return "the subject has no policy that can be updated on given rows"
+
+
+POLICY_UPDATE = Check(
+    name="agent/policy-update-follows-advantage",
+    title="An update makes an action likelier if its advantage is positive, unless the clip holds it.",
+    explanation=(
+        "Equal agents are updated on two rows, one with advantage 1 and one with -1, and with stored "
+        "log-probabilities that put one of them beyond the clip range. The directions show the sign "
+        "of the loss; which rows stand still shows the clipped surrogate, its minimum, and whether the "
+        "stored log-probabilities are used at all."
+    ),
+    trial=update_policies,
+    judge=one_trial(judge_update),
+    applies=_cannot_update,
+    requires=("agent/one-update",),
+    catches=(
+        "advantage-sign-flipped",
+        "ratio-inverted",
+        "clip-missing",
+        "old-log-prob-recomputed",
+        "no-policy-gradient",
+    ),
+    references=("https://arxiv.org/abs/1707.06347",),
+)
