@@ -9,6 +9,7 @@ from ladders import (
     environment_checks,
     environment_conforms,
     environment_cost,
+    environment_effects,
     environment_ends,
     environment_faults,
     environment_goal,
@@ -20,6 +21,7 @@ from ladders import (
     environment_seeds,
     environment_shaping,
     environment_task_faults,
+    environment_variety,
     environment_vector,
 )
 from ladders.environment_interface import INTERFACE
@@ -32,9 +34,10 @@ CONTRACT = Contract(
     explanation=(
         "Takes a registered id (CartPole-v1, or my_module:Name-v0, which imports the module first), a "
         "class, or a function that makes an environment or a vector environment; constructor arguments "
-        "are given with --set. Play on fresh instances must keep to Gymnasium's interface: bool flags "
-        "with time limits under `truncated`, finite rewards, observations inside their space that "
-        "nothing overwrites, and randomness that the seed of `reset`, and it alone, decides."
+        "are given with --set, and so are metric=NAME, base=ID and seconds=N (how long all play may "
+        "take). Play on fresh instances must keep to Gymnasium's interface: bool flags with time limits "
+        "under `truncated`, finite rewards, observations inside their space that nothing overwrites, and "
+        "randomness that the seed of `reset`, and it alone, decides."
     ),
     checks=(
         INTERFACE,
@@ -48,9 +51,9 @@ CONTRACT = Contract(
         environment_aliasing.KEPT_INFOS,
         environment_seeds.SAME_SEED,
         environment_seeds.GLOBALS,
-        environment_seeds.SEEDS_DIFFER,
+        environment_variety.SEEDS_DIFFER,
         environment_actions.ARRIVES,
-        environment_actions.EFFECTS,
+        environment_effects.EFFECTS,
         environment_cost.COST,
         environment_markov.MARKOV,
         environment_goal.FARMS,

@@ -13,7 +13,13 @@ from ladders.environment_clock import clock
 from ladders.environment_interface import INTERFACE
 from ladders.environment_slot import autoreset_mode, slot_of
 from ladders.environment_subject import EnvironmentSubject
-from ladders.environment_task_faults import FINAL_LOST, STEP_INVENTED, STEP_LOST, VECTOR_FORM
+from ladders.environment_task_faults import (
+    ACTION_CHANGED,
+    FINAL_LOST,
+    STEP_INVENTED,
+    STEP_LOST,
+    VECTOR_FORM,
+)
 from ladders.environment_vector import vector_only
 from ladders.environment_walk import copied, equal, show
 from rlcheck.records import Check, Context, Evidence, Outcome, Status, Trial, one_trial
@@ -84,6 +90,7 @@ class _Autoreset:
         self.finals: list[Any] = [None] * env.num_envs
         self.before: list[Any] = [None] * env.num_envs
         env.action_space.seed(seed)
+        self.seed, self.taken = seed, list[list[Any]]()
 
     def step(self) -> None:
         """One step of everything, and every comparison it allows."""
@@ -93,6 +100,8 @@ class _Autoreset:
             self._reset_by_mask()
             return
         batched, rewards, terminated, truncated, infos = self.env.step(actions)
+        self.taken.append(each)
+        followed = self.followed
         was, self.ended = self.ended, np.logical_or(terminated, truncated)
         self.ends += int(self.ended.sum())
         for i in range(self.env.num_envs):
@@ -100,6 +109,41 @@ class _Autoreset:
             got = (now, float(rewards[i]), bool(terminated[i]), bool(truncated[i]))
             self._slot(i, got, bool(was[i]), infos, each[i])
             self.last[i] = now
+        if followed and not (self.followed or self.wrong):
+            self._blame_neighbours(rewards)
+
+    def _blame_neighbours(self, rewards: np.ndarray) -> None:
+        """Whether each slot did what single environments do with the action of another slot."""
+        count = self.env.num_envs
+        for shift in range(1, count):
+            singles = _singles(self.env)
+            try:
+                ends = [self._replayed(one, i, shift) for i, one in enumerate(singles)]
+            finally:
+                for one in singles:
+                    one.close()
+            if all(
+                _close(self.last[i], end[0]) and _close(float(rewards[i]), end[1])
+                for i, end in enumerate(ends)
+            ):
+                return self._blame(
+                    ACTION_CHANGED,
+                    f"environment 0 does what the action of environment {shift} does, and so on for all",
+                    "each to take its own action",
+                )
+        return None
+
+    def _replayed(self, one: gymnasium.Env, i: int, shift: int) -> tuple[Any, float]:
+        """What the actions of a neighbour since the reset give."""
+        observation, reward = one.reset(seed=self.seed + i)[0], 0.0
+        for actions in self.taken:
+            observation, given, terminated, truncated, _ = one.step(
+                actions[(i + shift) % len(actions)]
+            )
+            reward = float(given)
+            if terminated or truncated:
+                break
+        return observation, reward
 
     def _slot(self, i: int, got: tuple[Any, ...], was: bool, infos: Any, action: Any) -> None:
         resets = was and self.mode is AutoresetMode.NEXT_STEP
@@ -254,12 +298,13 @@ AUTORESET = Check(
         "the reset observation, reward 0, no flag. SAME_STEP: the end returns the reset observation, "
         "and infos['final_obs'] the final one. DISABLED: reset(options={'reset_mask': ...}) resets the "
         "masked ones only. Where the single environments can be made again (env_fns), every slot is "
-        "compared with one of the same seed and actions, step by step."
+        "compared with one of the same seed and actions, step by step; that also shows slots that take "
+        "the actions of others."
     ),
     trial=watch_autoreset,
     judge=one_trial(judge_autoreset),
     applies=vector_only,
     requires=(INTERFACE.name,),
-    catches=(FINAL_LOST, STEP_INVENTED, STEP_LOST),
+    catches=(FINAL_LOST, STEP_INVENTED, STEP_LOST, ACTION_CHANGED),
     references=("https://farama.org/Vector-Autoreset-Mode",),
 )

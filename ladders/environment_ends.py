@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from ladders.environment_clock import clock
-from ladders.environment_episodes import LONGEST, Ends, scripted_play
+from ladders.environment_episodes import LONGEST, Ends, ends_by_itself, scripted_play
 from ladders.environment_faults import DOES_NOT_CONFORM, FAILURE_TRUNCATED, TIME_LIMIT
 from ladders.environment_interface import INTERFACE
 from ladders.environment_subject import EnvironmentSubject
@@ -30,10 +30,14 @@ def watch_flags(subject: EnvironmentSubject, trial: Trial, context: Context) -> 
         at_random = len(seen.ends)
         if not seen.wrong:
             scripted_play(env, trial.seed, seen, max(limits, default=LONGEST - 1) + 1, scripted)
+        found: dict[str, Any] = {"ends": seen.ends[:at_random], "scripted": seen.ends[at_random:]}
+        # Data that run out truncate at varying steps too; then nothing that is done changes when.
+        found["by_itself"] = _only_truncated(found) is not None and ends_by_itself(
+            env, trial.seed, clock(context)
+        )
     return {
+        **found,
         "wrong": seen.wrong,
-        "ends": seen.ends[:at_random],
-        "scripted": seen.ends[at_random:],
         "numpy_bools": seen.numpy_bools,
         "limits": limits,
         "time_seen": seen.tells_time(),
@@ -119,17 +123,26 @@ def _constant_length(evidence: Evidence) -> tuple[str, str] | None:
     return message, TIME_LIMIT
 
 
-def _never_terminates(evidence: Evidence) -> tuple[str, str] | None:
-    """Ends at many different steps, all truncated, none terminated, none at a known limit."""
+def _only_truncated(evidence: Evidence) -> set[int] | None:
+    """Lengths of episodes that end at many different steps, truncated, terminated never."""
     ends = evidence["ends"]
     lengths = {end["steps"] for end in ends}
-    if len(ends) < EPISODES or len(lengths) < 5 or lengths & set(evidence["limits"]):
+    if len(ends) < EPISODES or len(lengths) < 5:
         return None
     if any(end["terminated"] for end in (*ends, *evidence["scripted"])):
         return None
+    return lengths
+
+
+def _never_terminates(evidence: Evidence) -> tuple[str, str] | None:
+    """Only ever truncated, at steps that depend on what is done, none of them a known limit."""
+    lengths = _only_truncated(evidence)
+    if lengths is None or evidence["by_itself"] or lengths & set(evidence["limits"]):
+        return None
     message = (
-        f"none of {len(ends)} episodes terminates: they end after {min(lengths)} to {max(lengths)} "
-        "steps, always with truncated=True; expected terminated=True where the task itself is over"
+        f"none of {len(evidence['ends'])} episodes terminates: they end after {min(lengths)} to "
+        f"{max(lengths)} steps, depending on what is done, always with truncated=True; expected "
+        "terminated=True where the task itself is over"
     )
     return message, FAILURE_TRUNCATED
 
@@ -156,8 +169,8 @@ FLAGS = Check(
         "random linear policies (some of which live long) show how episodes end. Termination at the "
         "known limit, or after one constant number of steps in states that nothing sets apart, is a "
         "time limit; flags that are always both true are one `done` in two places; episodes that "
-        "only ever end truncated, at varying steps, hide a real end. Equal lengths that the "
-        "observation announces (a clock in it) are only remarked on."
+        "only ever end truncated, at steps that depend on the actions, hide a real end. Equal lengths "
+        "that the observation announces (a clock in it) are only remarked on."
     ),
     trial=watch_flags,
     judge=one_trial(judge_flags),

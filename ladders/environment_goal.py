@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ from gymnasium import spaces
 from ladders.environment_clock import Clock, clock
 from ladders.environment_graph import Graph, explore, may_be_finite
 from ladders.environment_interface import INTERFACE
+from ladders.environment_jumps import leap_of_rounds
 from ladders.environment_play import Play, key_of, random_play
 from ladders.environment_search import evolve
 from ladders.environment_subject import EnvironmentSubject
@@ -50,6 +52,8 @@ def look_for_farms(subject: EnvironmentSubject, trial: Trial, context: Context) 
         searched = _search(subject, trial.seed, context)
         return {**found, "farm": None, "states": 0, **searched}
     farm: Farm | None = find_farm(model, gamma)
+    if farm and not _pays_in_time(farm, gamma, context.facts.get("time_limits", ())):
+        farm = None
     return {
         **found,
         "farm": asdict(farm) if farm else None,
@@ -58,10 +62,20 @@ def look_for_farms(subject: EnvironmentSubject, trial: Trial, context: Context) 
     }
 
 
+def _pays_in_time(farm: Farm, gamma: float, limits: Sequence[int]) -> bool:
+    """Whether the loop pays more than finishing even if a known time limit ends it."""
+    steps = min(limits, default=0)
+    if not steps:
+        return True
+    worth = farm.mean * (steps if gamma == 1.0 else (1.0 - gamma**steps) / (1.0 - gamma))
+    return worth > farm.finishing
+
+
 def _search(subject: EnvironmentSubject, seed: int, context: Context) -> dict[str, Any]:
     """Whether policies improved on the return alone earn more than any success, and never succeed."""
     steps = [event for event in random_play(subject, seed, context).events if event.step]
-    usual = float(np.median([float(event.reward) for event in steps])) if steps else 0.0
+    # Rewards may be noisy: only what no ordinary step pays is a success beyond doubt.
+    usual = max((float(event.reward) for event in steps if not event.terminated), default=0.0)
 
     def succeeds(event: Event) -> bool:
         return bool(event.terminated) and float(event.reward) > max(usual, 0.0) + 1e-9
@@ -76,7 +90,7 @@ def _search(subject: EnvironmentSubject, seed: int, context: Context) -> dict[st
     final = rounds[-1]
     return {
         "kind": "search",
-        "left_out": list(timer.notes),
+        "left_out": [*timer.notes, *filter(None, [leap_of_rounds(rounds)])],
         "won": max(won),
         "final": float(np.mean([episode.total for episode in final])),
         "steps": float(np.mean([episode.steps for episode in final])),
@@ -120,7 +134,7 @@ def _counted(subject: EnvironmentSubject, play: Play) -> Model | None:
         return None
     visits = np.zeros((count, actions))
     moves, rewards = np.zeros((count, actions, count)), np.zeros((count, actions))
-    ends = np.zeros((count, actions))
+    ends, squares = np.zeros((count, actions)), np.zeros((count, actions))
     starts = set()
     for episode in play.episodes():
         starts.add(keys[key_of(episode[0].observation)])
@@ -128,6 +142,7 @@ def _counted(subject: EnvironmentSubject, play: Play) -> Model | None:
             pair = keys[key_of(before.observation)], int(after.action) - int(space.start)
             visits[pair] += 1
             rewards[pair] += float(after.reward)
+            squares[pair] += float(after.reward) ** 2
             if after.terminated:
                 ends[pair] += 1
             else:
@@ -135,7 +150,11 @@ def _counted(subject: EnvironmentSubject, play: Play) -> Model | None:
     known = visits > 0
     total = np.maximum(visits, 1.0)
     means, share = rewards / total, ends / total
-    success = successes(_reward_at_end(play, keys, means, space.start), share, known)
+    at_end = _reward_at_end(play, keys, means, space.start)
+    # Noise is what varies where nothing ends: a pair that may succeed varies by right.
+    spread = np.maximum(squares / total - means**2, 0.0)[known & (ends == 0)]
+    noise = float(np.sqrt(spread.mean())) if spread.size else 0.0
+    success = successes(at_end, share, known, noise)
     return Model(
         moves / total[:, :, None], means, share, success, known, tuple(names), tuple(sorted(starts))
     )
@@ -205,10 +224,11 @@ FARMS = Check(
     explanation=(
         "Small finite environments are enumerated (every action in every state of one seed) or counted "
         "from random play, and solved exactly. If the optimal policy never reaches a rewarded end that "
-        "could be reached, but goes round a cycle with positive reward, that reward can be farmed. "
-        "Other environments in which random play succeeds now and then: linear policies are improved on "
-        "the return, and fail if they earn more than any success did and no longer succeed. "
-        "Rewards for staying alive are none: there no end is a success."
+        "could be reached, but goes round a cycle with positive reward that pays more, even within a "
+        "known time limit, that reward can be farmed. Other environments in which random play succeeds "
+        "now and then: linear policies are improved on the return, and fail if they earn more than any "
+        "success did and no longer succeed. Rewards for staying alive are none: there no end is a "
+        "success."
     ),
     trial=look_for_farms,
     judge=one_trial(judge_farms),

@@ -129,6 +129,12 @@ def judge_markov(evidence: Evidence, context: Context) -> Outcome:
         if not stacked["hidden"]
         else f"two stacked frames do not restore it ({_helped(evidence['kind'], stacked)})"
     )
+    if disturbing := context.facts.get("disturbing"):
+        message = (
+            f"not Markov, which {' and '.join(disturbing)} makes it on purpose: "
+            f"{_helped(evidence['kind'], plain)}; {mends}"
+        )
+        return Outcome(Status.SKIPPED, message, evidence, {}, notes)
     suspects = {HIDES_STATE: 0.95}
     what = "what came before helps to predict what comes next"
     if evidence["action_late"]:
@@ -184,7 +190,9 @@ MARKOV = Check(
         "A failure needs p below the check's share of --alpha and a material effect (a quarter of the "
         "variance, a tenth of the entropy), so that what the predictor did not learn is no accusation. "
         "The same test with two frames as the present says whether stacking restores the property. Time "
-        "limits are no part of it: truncated is not predicted."
+        "limits are no part of it: truncated is not predicted. Wrappers that disturb on purpose, such as "
+        "StickyAction, excuse it. A task that is partially observable on purpose fails: it needs memory; "
+        "expected-failures says that it is known."
     ),
     trial=look_back,
     judge=one_trial(judge_markov),

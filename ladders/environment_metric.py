@@ -10,6 +10,7 @@ import numpy as np
 from ladders.environment_clock import Clock, clock
 from ladders.environment_goal import GAMMA, finite_model, graph_of
 from ladders.environment_interface import INTERFACE
+from ladders.environment_jumps import leap_of_rounds
 from ladders.environment_play import key_of, random_play
 from ladders.environment_search import Episode, evolve, play
 from ladders.environment_subject import EnvironmentSubject
@@ -36,10 +37,14 @@ def compare(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evid
         _scored(name, play(subject, policy, trial.seed, EPISODES, timer), metric)
         for name, policy in known.items()
     ]
-    if len(known) == 1:
-        scores += _evolved(subject, metric, trial.seed, timer)
+    rounds = evolve(subject, trial.seed, timer) if len(known) == 1 else []
+    scores += [
+        _scored(f"round {index + 1} of optimisation", episodes, metric)
+        for index, episodes in enumerate(rounds)
+    ]
     missing = all(score["missing"] for score in scores)
-    return {"scores": scores, "missing": missing, "left_out": list(timer.notes)}
+    left_out = [*timer.notes, *filter(None, [leap_of_rounds(rounds)])]
+    return {"scores": scores, "missing": missing, "left_out": left_out}
 
 
 def _solved(
@@ -58,14 +63,6 @@ def _solved(
         return lambda observation: int(chosen[states.get(key_of(observation), 0)])
 
     return {"finishing soonest": acts(finish), "the optimum of the reward": acts(best)}
-
-
-def _evolved(subject: EnvironmentSubject, metric: Metric, seed: int, timer: Clock) -> list[Score]:
-    """What each round of a search for return earned and measured."""
-    return [
-        _scored(f"round {index + 1} of optimisation", episodes, metric)
-        for index, episodes in enumerate(evolve(subject, seed, timer))
-    ]
 
 
 def _scored(name: str, episodes: list[Episode], metric: Metric) -> Score:

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 
 from ladders.environment_clock import Clock, clock
 from ladders.environment_faults import AUTORESET_INSIDE
@@ -18,6 +19,8 @@ from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status,
 ENDS = 12
 RESETS = 40
 BEYOND = 3
+JUMPS = 3
+"""Ends that no ordinary move explains, for a conviction."""
 STEPS = 4000
 
 
@@ -49,14 +52,20 @@ def _ends(env: Any, seed: int, starts: np.ndarray, timer: Clock) -> dict[str, An
 
     env.action_space.seed(seed)
     found: dict[str, Any] = {"ends": 0, "finals": 0, "before": 0, "alive": 0, "raised": ""}
+    moves = _Moves(isinstance(env.observation_space, spaces.Box))
     steps, previous = 0, env.reset()[0]
     previous = flat(previous, env.observation_space)
     while steps < STEPS and found["ends"] < ENDS and not timer.over(steps, STEPS):
         observation, _, terminated, truncated, _ = env.step(env.action_space.sample())
         steps += 1
+        now = flat(observation, env.observation_space)
+        if previous is None or now is None:
+            break
         if not (terminated or truncated):
-            previous = flat(observation, env.observation_space)
+            moves.ordinary(previous, now)
+            previous = now
             continue
+        moves.final(previous, now)
         found["ends"] += 1
         found["finals"] += is_start(observation)
         inside = (previous >= low - slack) & (previous <= high + slack)
@@ -69,7 +78,45 @@ def _ends(env: Any, seed: int, starts: np.ndarray, timer: Clock) -> dict[str, An
         except Exception as error:  # an environment may well refuse: that is the best it can do
             found["raised"] = type(error).__name__
         previous = flat(env.reset()[0], env.observation_space)
-    return found
+    return found | {"jumps": moves.jumps()}
+
+
+class _Moves:
+    """Tells moves that the dynamics make from jumps that only a reset makes.
+
+    A task that ends where it began (out and home again) comes to its final state by an ordinary move.
+    Numbers: no number changes more than in ordinary steps. Others: states of several kinds from which
+    no ordinary step ever led there.
+    """
+
+    def __init__(self, numbers: bool) -> None:
+        self.numbers = numbers
+        self.largest: np.ndarray | None = None
+        self.pairs: set[tuple[bytes, bytes]] = set()
+        self.ends: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def ordinary(self, before: np.ndarray, after: np.ndarray) -> None:
+        """A step that ends nothing."""
+        change = np.abs(after - before)
+        self.largest = change if self.largest is None else np.maximum(self.largest, change)
+        self.pairs.add((before.tobytes(), after.tobytes()))
+
+    def final(self, before: np.ndarray, after: np.ndarray) -> None:
+        """The step that ends an episode."""
+        self.ends.append((before, after))
+
+    def jumps(self) -> int:
+        """How many ends are no ordinary move; of finitely many states, from how many of them."""
+        if self.numbers:
+            largest = self.largest
+            return sum(
+                largest is not None and bool(np.any(np.abs(after - before) > 1.01 * largest))
+                for before, after in self.ends
+            )
+        strange = {
+            b.tobytes() for b, a in self.ends if (b.tobytes(), a.tobytes()) not in self.pairs
+        }
+        return len(strange)
 
 
 def _lives(env: Any) -> bool:
@@ -88,7 +135,8 @@ def judge_past_end(evidence: Evidence, context: Context) -> Outcome:
     if ends < 5:
         return Outcome(Status.PASSED, f"{ends} ends seen, too few to judge", evidence, {}, notes)
     reborn = evidence["finals"] == ends and evidence["alive"] >= 0.8 * ends
-    if reborn and evidence["before"] <= ends / 2:
+    jumps = evidence["jumps"] >= min(JUMPS, ends / 2)
+    if reborn and jumps and evidence["before"] <= ends / 2:
         message = (
             f"at all of {ends} ends the observation is one of a fresh episode (the last: "
             f"{evidence['final']}), and steps without a reset go on from there; expected the state "
@@ -118,9 +166,9 @@ PAST_END = Check(
     title="The last observation of an episode is the state reached, not the next episode's first.",
     explanation=(
         "Random play to a dozen ends. If every final observation lies among those of resets although "
-        "the ones just before do not, and steps without a reset go on as if nothing had ended, then "
-        "`step` resets by itself and the final state is lost. Steps past the end that are merely not "
-        "refused are remarked on: what they do is undefined."
+        "the ones just before do not, no ordinary move leads there, and steps without a reset go on as "
+        "if nothing had ended, then `step` resets by itself and the final state is lost. Steps past the "
+        "end that are merely not refused are remarked on: what they do is undefined."
     ),
     trial=go_on,
     judge=one_trial(judge_past_end),

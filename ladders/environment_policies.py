@@ -11,11 +11,31 @@ from gymnasium import spaces
 from ladders.environment_play import flat
 
 Policy = Callable[[Any], Any]
+MOST_WEIGHTS = 4096
+BIAS = 0.05
+"""Scale of the constant term of a linear policy."""
 
 
 def constant_policies(space: spaces.Space, most: int = 6) -> list[Policy]:
     """Policies that always take one action: each discrete one, or the corners and middle of a box."""
     return [_always(action) for action in plain_actions(space, most)]
+
+
+def linear_policies(
+    observations: spaces.Space, actions: spaces.Space, count: int, seed: int
+) -> list[Policy]:
+    """Random linear policies with a small constant term; none for spaces that they cannot serve.
+
+    With a large constant term a linear policy is one action for ever.
+    """
+    shape = weight_shape(observations, actions)
+    if shape is None or shape[0] * shape[1] > MOST_WEIGHTS:
+        return []
+    rng = np.random.default_rng(seed)
+    scale = np.append(np.ones(shape[1] - 1), BIAS)
+    drawn = [rng.standard_normal(shape) * scale for _ in range(count)]
+    made = [linear_policy(observations, actions, weights) for weights in drawn]
+    return [policy for policy in made if policy is not None]
 
 
 def _always(action: Any) -> Policy:

@@ -1,4 +1,4 @@
-"""Scale and shape of rewards and observations under random play: advice, never a failure."""
+"""Scale and shape of rewards and observations under simple policies: advice, never a failure."""
 
 from __future__ import annotations
 
@@ -8,25 +8,37 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from ladders.environment_clock import Clock, clock
 from ladders.environment_interface import INTERFACE
+from ladders.environment_jumps import jump_in_play
+from ladders.environment_leaks import MOST_NUMBERS, leaks
 from ladders.environment_play import Play, flat, random_play
+from ladders.environment_policies import constant_policies, linear_policies
 from ladders.environment_subject import EnvironmentSubject
+from ladders.environment_walk import Event, kept, walk
 from rlcheck.records import Check, Context, Evidence, Outcome, Status, Trial, one_trial
 from rlcheck.selftests import upper_bound
 
 LARGE, SMALL = 100.0, 1e-3
 """Rewards and observations beyond these are far from the unit scale that networks expect."""
-MOST_NUMBERS = 4096
 SHOWN = 4
+LINEAR, LONGEST = 5, 300
 
 
 def measure(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
-    """Statistics of one record of random play."""
+    """Statistics of one record of random play, and of a few scripted policies."""
     play = random_play(subject, trial.seed, context)
+    timer = clock(context)
     with subject.fresh() as env:
         space = env.observation_space
+        scripted = _scripted(env, trial.seed, timer)
     rewards = np.array([float(event.reward) for event in play.events if event.step])
-    found: dict[str, Any] = {"left_out": list(play.notes), "steps": len(rewards)}
+    found: dict[str, Any] = {
+        "left_out": [*play.notes, *timer.notes],
+        "steps": len(rewards),
+        "scripted": _range([event for event in scripted if event.step]),
+        "jump": jump_in_play(_means(play), trial.seed),
+    }
     if not len(rewards):
         return {**found, "rewards": None, "returns": None, "observations": None}
     sizes = np.abs(rewards)
@@ -43,9 +55,35 @@ def measure(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evid
             "rare_weight": float(sizes[rare].sum() / total) if total else 0.0,
         },
         "returns": _returns(play),
-        "observations": _observations(play, space),
-        "leaks": _leaks(play, space),
+        "observations": _observations([*play.events, *scripted], space),
+        "leaks": leaks(play, space),
     }
+
+
+def _scripted(env: Any, seed: int, timer: Clock) -> list[Event]:
+    """One episode each of policies that always do the same, and of random linear ones."""
+    policies = constant_policies(env.action_space)
+    policies += linear_policies(env.observation_space, env.action_space, LINEAR, seed)
+    found: list[Event] = []
+    for index, policy in enumerate(policies):
+        found += kept(
+            walk(env, seed + index, episodes=1, steps=LONGEST, policy=policy, clock=timer)
+        )
+        if timer.over(index + 1, len(policies), "scripted policies"):
+            break
+    return found
+
+
+def _range(steps: list[Event]) -> list[float] | None:
+    """Lowest and highest reward that is a number."""
+    rewards = [float(event.reward) for event in steps if np.ndim(event.reward) == 0]
+    return [min(rewards), max(rewards)] if rewards else None
+
+
+def _means(play: Play) -> np.ndarray:
+    """[E] mean reward of each complete episode."""
+    complete = [e for e in play.episodes() if len(e) > 1 and e[-1].ends]
+    return np.array([np.mean([float(event.reward) for event in e[1:]]) for e in complete])
 
 
 def _returns(play: Play) -> dict[str, Any] | None:
@@ -58,11 +96,11 @@ def _returns(play: Play) -> dict[str, Any] | None:
     return {"episodes": len(returns), "usual": usual, "others": len(returns) - count}
 
 
-def _observations(play: Play, space: spaces.Space) -> dict[str, Any] | None:
+def _observations(events: list[Event], space: spaces.Space) -> dict[str, Any] | None:
     """Per number of an observation: constant, far from unit scale, a small part of its range."""
     if not isinstance(space, spaces.Box) or int(np.prod(space.shape)) > MOST_NUMBERS:
         return None
-    rows = [flat(event.observation, space) for event in play.events]
+    rows = [flat(event.observation, space) for event in events]
     if any(row is None or row.size != np.prod(space.shape) for row in rows):
         return None
     seen = np.array(rows)
@@ -80,29 +118,9 @@ def _observations(play: Play, space: spaces.Space) -> dict[str, Any] | None:
         "narrow": np.flatnonzero(
             ~still & np.isfinite(width) & (width < 1e6) & (visited < 0.1)
         ).tolist(),
-        "unbounded": int((~np.isfinite(width)).sum()),
+        "unbounded": np.flatnonzero(~np.isfinite(width)).tolist(),
         "largest": float(top.max()),
     }
-
-
-def _leaks(play: Play, space: spaces.Space) -> list[str]:
-    """Where the reward of the same step shows up: in the observation, or in the info."""
-    steps = [event for event in play.events if event.step]
-    rewards = np.array([float(event.reward) for event in steps])
-    if len(np.unique(rewards)) < 5:
-        return []
-    found = []
-    rows = [flat(event.observation, space) for event in steps]
-    if all(row is not None and row.size <= MOST_NUMBERS for row in rows):
-        same = np.isclose(np.array(rows), rewards[:, None], rtol=1e-5, atol=1e-7).all(axis=0)
-        found += [f"observation[{index}]" for index in np.flatnonzero(same)]
-    names = set(steps[0].info or {})
-    for name in sorted(names, key=str):
-        values = [(event.info or {}).get(name) for event in steps]
-        if all(isinstance(v, float | int | np.floating) for v in values):
-            if np.allclose(np.array(values, dtype=float), rewards):
-                found.append(f"info[{name!r}]")
-    return found
 
 
 # --- advice ---------------------------------------------------------------------------------------
@@ -114,20 +132,30 @@ def advise(evidence: Evidence, context: Context) -> Outcome:
     rewards, returns = evidence["rewards"], evidence["returns"]
     if rewards is None:
         return Outcome(Status.PASSED, "no step was taken", evidence, {}, notes)
-    notes += (*_about_rewards(rewards), *_about_returns(returns))
+    if adapting := context.facts.get("adapting"):
+        notes += (f"measured before {' and '.join(adapting)} scales it",)
+    notes += (*_about_rewards(rewards), *_about_returns(returns), *_about_jumps(evidence))
     if evidence["observations"]:
         notes += tuple(_about_observations(evidence["observations"]))
-    for place in evidence["leaks"]:
-        if place.startswith("observation"):
-            notes += (
-                f"{place} always equals the reward of the same step: an agent may read its reward off "
-                "the observation",
-            )
+    notes += tuple(evidence["leaks"])
     message = (
         f"rewards from {rewards['low']:.4g} to {rewards['high']:.4g} (mean {rewards['mean']:.4g}) in "
         f"{evidence['steps']} steps of random play"
     )
+    if evidence["scripted"]:
+        low, high = evidence["scripted"]
+        message += f", from {low:.4g} to {high:.4g} under constant and random linear policies"
     return Outcome(Status.PASSED, message, evidence, {}, notes)
+
+
+def _about_jumps(evidence: Evidence) -> list[str]:
+    if not evidence["jump"]:
+        return []
+    place, before, after = evidence["jump"]
+    return [
+        f"the reward jumps while random play goes on: {before:.4g} a step on average before episode "
+        f"{place + 1}, {after:.4g} from there on; it depends on something that outlives episodes"
+    ]
 
 
 def _about_rewards(rewards: Evidence) -> list[str]:
@@ -167,13 +195,17 @@ def _about_observations(seen: Evidence) -> list[str]:
     for name, what in (
         (
             "constant",
-            "never change under random play: leave them out, or find the states that move them",
+            "never change in play: leave them out, or find the states that move them",
+        ),
+        (
+            "unbounded",
+            f"have no declared bounds; in play the largest number is {seen['largest']:.3g}",
         ),
         ("large", f"exceed {LARGE:g}: normalise observations"),
         ("small", f"stay below {10 * SMALL:g}: normalise observations"),
         (
             "narrow",
-            "use less than a tenth of their declared range: random play does not explore it",
+            "use less than a tenth of their declared range: simple policies do not explore it",
         ),
     ):
         where = seen[name]
@@ -188,10 +220,11 @@ SCALE = Check(
     name="environment/scale-and-shape",
     title="Rewards and observations were measured, and what they suggest is in the notes.",
     explanation=(
-        "Range of rewards; how many episodes of random play return anything unusual, with the "
-        "Clopper-Pearson interval; numbers of the observation that are constant, far from unit scale or "
-        "confined to a corner of their range; rewards that show up in the observation. None of it is a "
-        "mistake: FrozenLake is sparse. It tells what an agent will need."
+        "Random play, and an episode each of constant and random linear policies. Range of rewards, and "
+        "whether they jump as play goes on; how many episodes of random play return anything unusual, "
+        "with the Clopper-Pearson interval; numbers of the observation that are constant, unbounded, far "
+        "from unit scale or confined to a corner of their range, or that always are a reward. None of it "
+        "is a mistake: FrozenLake is sparse. It tells what an agent will need."
     ),
     trial=measure,
     judge=one_trial(advise),

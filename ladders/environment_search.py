@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from ladders.environment_clock import Clock
-from ladders.environment_policies import linear_policy, weight_shape
+from ladders.environment_policies import MOST_WEIGHTS, linear_policy, weight_shape
 from ladders.environment_subject import EnvironmentSubject
 from ladders.environment_walk import Event, walk
 
 LONGEST = 400
 POPULATION, ELITE, ROUNDS = 24, 6, 6
-MOST_WEIGHTS = 4096
 
 
 @dataclass(frozen=True, slots=True)

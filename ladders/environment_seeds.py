@@ -6,13 +6,12 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ladders.environment_clock import Clock, clock
-from ladders.environment_faults import GLOBAL_RANDOM, RESEEDED, SEED_IGNORED, STATE_SURVIVES
+from ladders.environment_faults import GLOBAL_RANDOM, SEED_IGNORED, STATE_SURVIVES
 from ladders.environment_interface import INTERFACE
 from ladders.environment_subject import EnvironmentSubject
 from ladders.environment_walk import Event, first_difference, kept, walk
@@ -20,8 +19,8 @@ from rlcheck.records import Check, Context, Evidence, Outcome, Status, Trial, on
 
 EPISODES = 5
 STEPS = 300
-LONGEST = 50
-SEEDS = 10
+WEAR = 2000
+"""Steps of use before the seed is tried once more."""
 
 # --- the same seed --------------------------------------------------------------------------------
 
@@ -33,18 +32,28 @@ def repeat(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evide
         first = _walked(env, trial.seed, STEPS, timer)
         drawn = streams.changed()
         again = _walked(env, trial.seed, len(first), timer)
-    with subject.fresh() as env:
-        fresh = _walked(env, trial.seed, len(first), timer)
+        with subject.fresh() as other:
+            fresh = _walked(other, trial.seed, len(first), timer)
+        worn = _worn(env, trial.seed, len(first), clock(context, share=0.5))
     part = first_difference(first, fresh)
     return {
         "seed": trial.seed,
         "events": len(first),
         "fresh": part,
-        "again": first_difference(first, again),
+        "again": first_difference(first, again) or first_difference(first, worn),
         "drawn": drawn,
         "global_decides": bool(part and drawn) and _repeats_with_globals(subject, trial.seed),
         "left_out": list(timer.notes),
     }
+
+
+def _worn(env: Any, seed: int, steps: int, timer: Clock) -> list[Event]:
+    """A walk after long use and a last episode to its end: counts have run out, debts are open."""
+    used = walk(env, seed + 1, episodes=2 * WEAR, steps=2 * WEAR, clock=timer)
+    for count, event in enumerate(used):
+        if count >= WEAR and event.terminated:
+            break
+    return _walked(env, seed, steps, timer)
 
 
 def _walked(env: Any, seed: int, steps: int, timer: Clock) -> list[Event]:
@@ -126,9 +135,9 @@ SAME_SEED = Check(
     name="environment/same-seed-same-trajectory",
     title="The same seed and the same actions give the same trajectory, to the last bit.",
     explanation=(
-        "Walks three times through up to 300 steps with one seed: a fresh instance, the same instance "
-        "again, another fresh one. Randomness from a global generator parts the fresh ones; state "
-        "that a reset forgets to clear parts the first two."
+        "Walks four times through up to 300 steps with one seed: a fresh instance, the same instance "
+        "again, and after 2,000 steps of use, another fresh one. Randomness from a global generator "
+        "parts the fresh ones; state that a reset forgets to clear parts the others."
     ),
     trial=repeat,
     judge=one_trial(judge_repeat),
@@ -176,94 +185,5 @@ GLOBALS = Check(
     judge=one_trial(judge_streams),
     requires=(INTERFACE.name,),
     catches=(GLOBAL_RANDOM,),
-    references=("https://github.com/TorchTrade/torchtrade/issues/273",),
-)
-
-# --- different seeds ------------------------------------------------------------------------------
-
-
-def vary(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
-    """Whether seeds part the walks, and whether the episodes of one walk differ."""
-    timer = clock(context, share=1.5)
-    first: list[Event] = []
-    part, repeats, seed = None, True, trial.seed
-    for seed in range(trial.seed, trial.seed + SEEDS):
-        events = _alike(subject, seed, trial.seed, timer)
-        first = first or events
-        part = part or first_difference(first, events)
-        repeats = repeats and _episodes_differ(events) is None
-        if (part and not repeats) or timer.over(seed - trial.seed + 1, SEEDS, "seeds"):
-            break
-    return {
-        "seeds": [trial.seed, seed],
-        "part": part,
-        "episodes_differ": _episodes_differ(first),
-        "repeats": repeats and first[-1].episode >= 3,
-        "left_out": list(timer.notes),
-    }
-
-
-def _alike(subject: EnvironmentSubject, seed: int, actions: int, timer: Clock) -> list[Event]:
-    """A few short episodes from one seed, all under the same actions."""
-    with subject.fresh() as env:
-        steps = walk(
-            env,
-            seed,
-            episodes=EPISODES,
-            steps=EPISODES * LONGEST,
-            longest=LONGEST,
-            same_actions=actions,
-            clock=timer,
-        )
-        return kept(steps)
-
-
-def _episodes_differ(events: list[Event]) -> dict[str, str] | None:
-    episodes = [[e for e in events if e.episode == n + 1] for n in range(EPISODES)]
-    return next((p for a, b in pairwise(episodes) if (p := first_difference(a, b))), None)
-
-
-def judge_vary(evidence: Evidence, context: Context) -> Outcome:
-    """Different seeds part, and so do the episodes of one seed, or there is no randomness at all."""
-    low, high = evidence["seeds"]
-    differ, notes = evidence["episodes_differ"], tuple(evidence["left_out"])
-    if evidence["part"] and evidence["repeats"]:
-        message = (
-            f"all episodes after a seeded reset are the same one (seeds {low} to {high}, same "
-            "actions), although seeds differ from each other: reset() without a seed starts the "
-            "random stream anew; expected it to go on"
-        )
-        return Outcome(Status.FAILED, message, evidence, {RESEEDED: 0.9}, notes)
-    if evidence["part"]:
-        message = f"seeds {low} and {high} part at {evidence['part']['where']}"
-        return Outcome(Status.PASSED, message, evidence, {}, notes)
-    if differ is None:
-        note = (
-            f"no randomness seen: seeds {low} to {high} and all their episodes are alike under the "
-            "same actions, so the environment is deterministic or never seeded anew"
-        )
-        return Outcome(Status.PASSED, "nothing random was seen", evidence, {}, (note, *notes))
-    message = (
-        f"seeds {low} to {high} give the same episodes under the same actions, although episodes of "
-        f"one seed differ ({differ['what']} {differ['first']} and then {differ['second']}); "
-        "expected different seeds to differ"
-    )
-    return Outcome(Status.FAILED, message, evidence, {SEED_IGNORED: 0.9}, notes)
-
-
-SEEDS_DIFFER = Check(
-    name="environment/seeds-differ",
-    title="Different seeds give different episodes, where anything is random.",
-    explanation=(
-        "Plays five short episodes from each of up to ten seeds with the same actions. If all seeds "
-        "agree although the episodes of one seed differ, the randomness does not follow the seed: all "
-        "copies of a vector environment would then live through the same episodes. If all episodes of "
-        "each seed agree although seeds differ, reset() starts the stream anew. An environment "
-        "without any randomness passes with a remark."
-    ),
-    trial=vary,
-    judge=one_trial(judge_vary),
-    requires=(INTERFACE.name,),
-    catches=(SEED_IGNORED, RESEEDED),
     references=("https://github.com/TorchTrade/torchtrade/issues/273",),
 )

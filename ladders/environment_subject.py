@@ -15,6 +15,7 @@ from gymnasium.wrappers import TimeLimit
 
 from ladders.environment_display import REMEDY, is_about_a_display, opens_a_window
 from ladders.environment_hang import in_time
+from ladders.environment_layers import adapting, disturbing, frozen
 from ladders.environment_slot import Slot
 from rlcheck.contracts import Bound, Options
 from rlcheck.errors import BindingError
@@ -36,7 +37,7 @@ class EnvironmentSubject:
 
     Args:
         name: what messages call it.
-        make: makes an environment.
+        make: makes an environment, whose running statistics stand still.
         vector: whether that is a vector environment.
         settings: what the user gave for certain checks: `metric`, `base`, `potential`, `seconds`.
         gamma: the discount of the task, None if nobody said.
@@ -80,7 +81,8 @@ def bind_environment(raw: Any, options: Options) -> Bound:
     with closing(env):
         facts = _facts(env) | {"settings": sorted(settings), "gamma": options.gamma}
         facts |= {"seconds": seconds}
-    return Bound(EnvironmentSubject(name, make, vector, settings, options.gamma), facts)
+    subject = EnvironmentSubject(name, lambda: frozen(make()), vector, settings, options.gamma)
+    return Bound(subject, facts)
 
 
 def _seconds(settings: Mapping[str, Any]) -> float | None:
@@ -143,6 +145,8 @@ def _facts(env: Any) -> dict[str, Any]:
         "vector": vector,
         "num_envs": int(env.num_envs) if vector else 1,
         "autoreset_mode": str(getattr(declared, "name", declared)),
+        "adapting": adapting(env),
+        "disturbing": disturbing(env),
     }
 
 

@@ -11,6 +11,7 @@ HIDES_STATE = "environment/observation-hides-state"
 ACTION_LATE = "environment/action-or-observation-late"
 ACTION_CHANGED = "environment/action-permuted"
 ACTION_IGNORED = "environment/action-ignored"
+ACTION_OVERWRITTEN = "environment/action-overwritten"
 FARMABLE = "environment/reward-farmable"
 AGAINST_METRIC = "environment/reward-against-metric"
 UNREACHABLE = "environment/goal-unreachable"
@@ -80,6 +81,21 @@ FAULTS: tuple[Fault, ...] = (
         fix="Hand the action to the simulation; look for a wrapper or a constant that replaces it.",
         where="`step` that reads no action, or casts it to a constant.",
         references=("https://gymnasium.farama.org/api/env/#gymnasium.Env.step",),
+    ),
+    Fault(
+        name=ACTION_OVERWRITTEN,
+        title="`step` writes into the action that it was given.",
+        explanation=(
+            "Clipping or scaling in place changes the caller's array. An agent stores that array after "
+            "the step: the replay buffer holds another action than the one that its policy chose and "
+            "whose probability it keeps."
+        ),
+        fix="Make a new array: action = np.clip(action, low, high), and no `*=` or `out=` on it.",
+        where="In-place arithmetic on `action` in `step` or in an action wrapper.",
+        references=(
+            "https://github.com/thu-ml/tianshou/commit/39f8391cfb4f",
+            "https://gymnasium.farama.org/api/env/#gymnasium.Env.step",
+        ),
     ),
     Fault(
         name=FARMABLE,

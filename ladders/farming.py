@@ -1,7 +1,7 @@
 """Loops that earn more than finishing, found exactly on a finite model.
 
 With V* the optimal values at the task's discount, a task with a rewarded end ("success": a terminal
-reward above what an ordinary step gives) is farmable from its start if
+reward above what nearly all ordinary steps give) is farmable from its start if
 
     g = max over cycles that never end of the mean reward per step  > 0     (a loop that pays), and
     the optimal policy almost never succeeds, although a success can be reached.
@@ -21,6 +21,10 @@ from ladders.mdp import optimal_control, policy_evaluation
 LONG = 1.0 - 1e-5
 """Discount at which (1 - gamma) * V is the mean reward per step."""
 FORBIDDEN = -1e9
+ORDINARY = 0.95
+"""Share of ordinary steps that a success must pay more than."""
+CLEARLY = 4.0
+"""Standard deviations of noisy rewards by which it must do so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +86,22 @@ def model_of_graph(graph: Graph) -> Model:
     return Model(transitions, rewards, ends, success, known, tuple(graph.names))
 
 
-def successes(rewards: np.ndarray, ends: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """[S, A] terminations that pay more than an ordinary step, and more than nothing."""
+def successes(
+    rewards: np.ndarray, ends: np.ndarray, known: np.ndarray, noise: float = 0.0
+) -> np.ndarray:
+    """[S, A] terminations that pay more than nearly any ordinary step, and more than nothing.
+
+    A crash at full speed that is still paid for its speed, or a failure with a lucky reward, is none.
+
+    Args:
+        rewards: [S, A] mean rewards.
+        ends: [S, A] probability of termination.
+        known: [S, A] pairs that were tried.
+        noise: standard deviation of a reward given its pair.
+    """
     ordinary = rewards[known & (ends < 0.5)]
-    usual = float(np.median(ordinary)) if ordinary.size else 0.0
-    return ends * (rewards > max(usual, 0.0) + 1e-9)
+    usual = float(np.quantile(ordinary, ORDINARY)) if ordinary.size else 0.0
+    return ends * (rewards > max(usual, 0.0) + CLEARLY * noise + 1e-9)
 
 
 def policies(model: Model, gamma: float) -> tuple[np.ndarray, np.ndarray]:

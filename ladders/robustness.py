@@ -148,7 +148,7 @@ def standard_perturbations(env: gymnasium.Env) -> dict[str, dict[str, Change]]:
         f"{p:g}": functools.partial(StickyActions, probability=p) for p in (0.25, 0.5)
     }
     found["delayed actions"] = {
-        f"{n} steps": functools.partial(DelayedActions, steps=n) for n in (1, 3)
+        f"{n} step{'s' * (n > 1)}": functools.partial(DelayedActions, steps=n) for n in (1, 3)
     }
     for name in ("gravity", "g", "masspole", "m", "length", "l", "force_mag", "max_torque"):
         value = getattr(env.unwrapped, name, None)

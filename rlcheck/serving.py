@@ -6,6 +6,7 @@
 
 Reasons to fall back, in the order in which they are looked at:
 
+    observation-unreadable    the observation is no number, array, or mapping or list of them
     observation-not-finite    NaN or infinity in the observation
     unlike-training           further outside the training data than `tolerance` of their width, in some
                               number, or further from their mean (Mahalanobis) than all but `rare` of them
@@ -31,6 +32,8 @@ import numpy as np
 Policy = Callable[[Any], Any]
 
 KEPT = 1000
+MOST_WHITENED = 256
+"""Longer observations, such as images, are told apart number by number: no covariance of theirs fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ class Seen:
     Args:
         low, high: [D] with the tolerated margin.
         mean: [D].
-        whitening: [D, D] such that |whitening @ (x - mean)| is the Mahalanobis distance.
+        whitening: [D, D], or [D] for long observations, such that the length of the whitened
+            x - mean is the Mahalanobis distance.
         furthest: distance that all but the rarest training observations stay within.
     """
 
@@ -75,9 +79,8 @@ class Seen:
 
     @classmethod
     def of(cls, observations: Any, tolerance: float, rare: float) -> Seen:
-        """Summarise [N, ...] training observations."""
-        data = np.asarray(observations, dtype=np.float64)
-        data = data.reshape(len(data), -1)
+        """Summarise N training observations: an array [N, ...], or a list of dictionaries."""
+        data = np.array([numbers_of(one) for one in observations])
         if len(data) < 2 or not np.all(np.isfinite(data)):
             raise ValueError(
                 f"observations: expected at least two finite training observations [N, ...], "
@@ -86,11 +89,8 @@ class Seen:
         low, high = data.min(axis=0), data.max(axis=0)
         margin = tolerance * (high - low) + 1e-9
         mean = data.mean(axis=0)
-        covariance = np.atleast_2d(np.cov(data.T))
-        scale = np.trace(covariance) / len(covariance) + 1e-12
-        values, vectors = np.linalg.eigh(covariance + 1e-6 * scale * np.eye(len(covariance)))
-        whitening = (vectors / np.sqrt(values)).T
-        distances = np.linalg.norm((data - mean) @ whitening.T, axis=1)
+        whitening = _whitening(data)
+        distances = np.linalg.norm(_whitened(data - mean, whitening), axis=1)
         furthest = float(np.quantile(distances, 1.0 - rare)) * (1.0 + tolerance)
         return cls(low - margin, high + margin, mean, whitening, furthest)
 
@@ -105,12 +105,43 @@ class Seen:
                 f"observation[{index}] is {observation[index]:.4g}, in training "
                 f"{self.low[index]:.4g} to {self.high[index]:.4g}"
             )
-        distance = float(np.linalg.norm(self.whitening @ (observation - self.mean)))
+        distance = float(np.linalg.norm(_whitened(observation - self.mean, self.whitening)))
         if distance > self.furthest:
             return (
                 f"distance {distance:.3g} from the training data, usual up to {self.furthest:.3g}"
             )
         return ""
+
+
+def numbers_of(observation: Any) -> np.ndarray:
+    """[D] the numbers of an observation, those of a mapping in the order of its names.
+
+    Raises:
+        TypeError, ValueError: some part of it is no number.
+    """
+    if isinstance(observation, Mapping):
+        parts = [numbers_of(observation[name]) for name in sorted(observation)]
+    elif isinstance(observation, tuple | list) and any(
+        isinstance(part, Mapping | tuple | list) or np.ndim(part) for part in observation
+    ):
+        parts = [numbers_of(part) for part in observation]
+    else:
+        return np.asarray(observation, dtype=np.float64).ravel()
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _whitening(data: np.ndarray) -> np.ndarray:
+    if data.shape[1] > MOST_WHITENED:
+        variance = data.var(axis=0)
+        return 1.0 / np.sqrt(variance + 1e-6 * variance.mean() + 1e-18)
+    covariance = np.atleast_2d(np.cov(data.T))
+    scale = np.trace(covariance) / len(covariance) + 1e-12
+    values, vectors = np.linalg.eigh(covariance + 1e-6 * scale * np.eye(len(covariance)))
+    return (vectors / np.sqrt(values)).T
+
+
+def _whitened(differences: np.ndarray, whitening: np.ndarray) -> np.ndarray:
+    return differences * whitening if whitening.ndim == 1 else differences @ whitening.T
 
 
 @dataclass(slots=True)
@@ -147,7 +178,10 @@ class Guard:
 
     def _decide(self, observation: Any) -> tuple[str, str, Any]:
         """Why to fall back ("" for not), what shows it, and the policy's action."""
-        numbers = np.asarray(observation, dtype=np.float64).ravel()
+        try:
+            numbers = numbers_of(observation)
+        except (TypeError, ValueError) as error:
+            return "observation-unreadable", f"{type(error).__name__}: {error}", None
         if not np.all(np.isfinite(numbers)):
             return "observation-not-finite", str(numbers[~np.isfinite(numbers)][0]), None
         if self.seen is not None and (detail := self.seen.unlike(numbers)):
@@ -235,7 +269,8 @@ def guard(
     Args:
         policy: observation -> action.
         fallback: observation -> action, something simple that is known to be safe.
-        observations: [N, ...] from training, to tell what is unlike them; None does not look.
+        observations: [N, ...] from training, or a list of dictionaries, to tell what is unlike them;
+            None does not look.
         tolerance: share of the training range by which a number may lie outside of it.
         rare: share of training observations that may themselves lie too far out.
         values: observation -> action values.

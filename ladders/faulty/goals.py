@@ -9,7 +9,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from gymnasium.envs.classic_control import CartPoleEnv
+from gymnasium.envs.classic_control import CartPoleEnv, PendulumEnv
+from gymnasium.wrappers import TimeLimit
 
 from ladders.faulty.planted import Planted, masked, wrapped
 from ladders.gridworld import GridWorld
@@ -61,6 +62,15 @@ class _Permuted(gymnasium.ActionWrapper):
 class _Clipped(gymnasium.ActionWrapper):
     def action(self, action: Any) -> Any:
         return np.clip(action, -0.5, 0.5)
+
+
+class _Overwrites(PendulumEnv):
+    """Clips and scales the caller's own array."""
+
+    def step(self, action: Any) -> Any:
+        np.clip(action, -1.0, 1.0, out=action)
+        action *= 2.0
+        return super().step(action)
 
 
 class _Ignored(CartPoleEnv):
@@ -178,6 +188,9 @@ GOALS: dict[str, Planted] = {
         wrapped(_Permuted, "FrozenLake-v1"), ("action-permuted",)
     ),
     "pendulum-actions-clipped": Planted(wrapped(_Clipped, "Pendulum-v1"), ("action-permuted",)),
+    "pendulum-actions-overwritten": Planted(
+        lambda: TimeLimit(_Overwrites(), 200), ("action-overwritten",)
+    ),
     "cartpole-actions-ignored": Planted(_Ignored, ("action-ignored",)),
     "warehouse-pickups-measured": Planted(
         lambda: gymnasium.make("rlcheck/Warehouse-v0"),

@@ -85,6 +85,28 @@ def test_every_decision_is_logged():
     assert lines[0]["action"] == 1
 
 
+def test_dictionaries_are_compared_by_their_names():
+    training = [{"b": row[:2], "a": float(row[2])} for row in TRAINING]
+    guarded = rlcheck.guard(lambda o: 1, safe, observations=training)
+    assert guarded({"a": 0.0, "b": np.zeros(2)}) == 1
+    assert guarded({"a": 50.0, "b": np.zeros(2)}) == 7
+    assert guarded.recent[-1].detail.startswith("observation[0] is 50")
+
+
+def test_what_is_no_observation_goes_to_the_fallback():
+    guarded = rlcheck.guard(act, safe, observations=TRAINING)
+    assert guarded(None) == guarded("east") == guarded({"a": object()}) == 7
+    assert guarded.counts["observation-unreadable"] + guarded.counts["observation-not-finite"] == 3
+
+
+def test_images_are_told_apart_without_a_covariance():
+    images = np.random.default_rng(0).integers(0, 100, size=(50, 40, 40), dtype=np.uint8)
+    guarded = rlcheck.guard(lambda o: 1, safe, observations=images, tolerance=0.5)
+    assert guarded.seen.whitening.shape == (1600,)
+    assert guarded(images[0]) == 1
+    assert guarded(np.full((40, 40), 255, np.uint8)) == 7
+
+
 def test_what_cannot_be_used_is_refused_in_one_sentence():
     with pytest.raises(TypeError, match="policy: expected a function observation -> action"):
         rlcheck.guard(3, safe)
