@@ -1,7 +1,7 @@
 """Advantage actor-critic: one gradient step of policy and critic on every short rollout.
 
     L_policy = -mean(A log pi(a|s)) - entropy_coef * H
-    L_value  = 0.5 mean((V - G)^2)
+    L_value  = value_coef * 0.5 mean((V - G)^2)
 
 The critic has a learning rate of its own: advantages are worth something only once it is ahead of the
 policy, and it gets a single step a rollout, too.
@@ -48,6 +48,7 @@ class A2CConfig:
     lr: float
     critic_lr: float
     anneal: bool
+    value_coef: float
     entropy_coef: float
     max_grad_norm: float
     normalise: bool
@@ -101,7 +102,7 @@ class A2C(ActorCritic):
         log_probs, entropies = self.policy.evaluate(observations, actions)
         policy_term = self.components.policy_gradient_loss(log_probs, advantages)
         entropy_term = self.config.entropy_coef * self.components.entropy_loss(entropies)
-        value_term = self.components.value_loss(values, returns)
+        value_term = self.config.value_coef * self.components.value_loss(values, returns)
 
         # --- update --- (a mean over all rows is 1/S of the sum of the seeds' own means)
         grad_norms = self.optimiser.step((policy_term + entropy_term) * self.env.num_seeds)
@@ -144,6 +145,7 @@ def make_a2c(
     lr: float = 5e-3,
     critic_lr: float = 1e-2,
     anneal: bool = True,
+    value_coef: float = 0.5,
     entropy_coef: float = 0.01,
     max_grad_norm: float = 0.5,
     normalise: bool = True,
@@ -167,7 +169,7 @@ def make_a2c(
         num_steps: T, steps of each environment before a gradient step.
         lr, critic_lr: learning rates of the policy and of the critic.
         anneal: lets both fall linearly to 0 over each call of `learn`.
-        entropy_coef: weight of the entropy bonus.
+        value_coef, entropy_coef: weights of the value loss and of the entropy bonus.
         max_grad_norm: bound on each seed's gradient norm.
         normalise: gives the advantages of a rollout mean 0 and deviation 1.
         hidden: widths of the hidden layers of the policy and of the critic.
