@@ -203,8 +203,10 @@ def empty_row(run: Run, case: Case) -> Mismatch | None:
     own, rows = run(case), len(case["mask"])
     more = llm_cases.emptied(case)
     got = run(more)
-    if run.fitted.conventions["ratio"] != "token" and np.isfinite(got).all():
-        return None  # the ratio of no tokens is 1: a constant, whose gradient reaches nobody
+    # 0 / 0 is noted when the function is bound; and the ratio of no tokens is 1, a constant whose
+    # gradient reaches nobody.
+    if run.fitted.conventions["ratio"] != "token" or not np.isfinite(got).all():
+        return None
     counted = own * rows / (rows + 1.0)
     message = "a further sequence that is masked altogether changed the loss"
     left_out = run.compare(more, own, message, got=got)
@@ -348,8 +350,8 @@ PROPERTIES = (
     Property(
         "empty-sequence-is-harmless",
         "A further sequence that is masked altogether changes the number of sequences at most.",
-        "Filtered and truncated answers are masked. A division by their length of 0 makes the whole "
-        "loss NaN.",
+        "Filtered and truncated answers are masked: they may count as a loss of 0, or not at all. A "
+        "division by their length of 0, which makes the whole loss NaN, is a note.",
         empty_row,
         needs={**_FREE, "mask": llm_cases.NO_MASK},
         references=("https://github.com/huggingface/trl/commit/7c1fa85ad5d1",),

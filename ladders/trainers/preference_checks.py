@@ -90,11 +90,23 @@ def judge_loss(evidence: Evidence, context: Context) -> Outcome:
 def _explaining(evidence: Evidence) -> dict[str, float]:
     """Faults that predict the losses, gradients included; else those whose gradient fits."""
     matching, errors = evidence["matching"], evidence["gradient_errors"]
+    if not matching and evidence.get("by_setting"):
+        return _by_setting(evidence["by_setting"])
     fitting = [key for key in errors if errors[key] < GRADIENT_TOLERANCE]
     both = [key for key in matching if key in fitting]
     if both or matching:
         return _named(both or matching)
     return _named(fitting, PARTLY)
+
+
+def _by_setting(matching: Mapping[str, list[str]]) -> dict[str, float]:
+    """Several mistakes at once: those that explain the plain loss, or else each setting by itself."""
+    plain, *others = matching.values()
+    if not any(_fault_of(key) == CORRECT for key in plain):
+        return _named(plain, 0.9)
+    wrong = [keys for keys in others if not any(_fault_of(key) == CORRECT for key in keys)]
+    found = [_named(keys, 0.9 / len(wrong)) for keys in wrong]
+    return {fault: share for each in found for fault, share in each.items()}
 
 
 def _proof(evidence: Evidence, key: str) -> list[str]:

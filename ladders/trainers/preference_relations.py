@@ -120,6 +120,7 @@ PADS = Check(
     ),
     trial=trials.compare_pads,
     judge=one_trial(judge_pads),
+    requires=(ROWS.name,),
     catches=(f"{PREFIX}/end-of-sequence-masked",),
     references=("https://github.com/huggingface/transformers/pull/35352",),
 )

@@ -62,6 +62,10 @@ def compare(subject: RewardSubject, trial: Trial, context: Context) -> Evidence:
             compared += _look(centred, "with centred scores", BATCHES[:1])
     every = list(all_semantics())
     matching = [s for s in every if all(one.fits(s) for one in compared)]
+    by_setting = {
+        label: [s.key for s in every if all(one.fits(s) for one in compared if one.label == label)]
+        for label in dict.fromkeys(one.label for one in compared)
+    }
     # Where no loss fits, the direction of the gradient may still tell what it is a loss of.
     candidates = matching or [s for s in every if s.variant == VARIANTS[0].variant]
     return {
@@ -69,6 +73,7 @@ def compare(subject: RewardSubject, trial: Trial, context: Context) -> Evidence:
         "seen": [one.seen.loss for one in compared],
         "predicted": {s.key: [one.loss(s) for one in compared] for s in every},
         "matching": [s.key for s in matching],
+        "by_setting": by_setting,
         "gradient_errors": {s.key: max(one.off(s) for one in compared) for s in candidates},
     }
 

@@ -125,7 +125,17 @@ class DividedTwice(trl.RewardTrainer):
         return super().compute_loss(model, inputs) / self.args.gradient_accumulation_steps
 
 
+class OwnPlainLoss(trl.RewardTrainer):
+    """The last column, and neither margins nor centring: several mistakes in one."""
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        hidden = model.model(inputs["input_ids"], inputs["attention_mask"]).last_hidden_state
+        chosen, rejected = model.score(hidden)[:, -1, 0].chunk(2)
+        return -logsigmoid(chosen - rejected).mean()
+
+
 FAULTY = {
+    OwnPlainLoss: "padding-scored",
     Swapped: "pair-swapped",
     MarginAdded: "margin-sign-flipped",
     MarginLost: "margin-ignored",

@@ -60,10 +60,10 @@ def test_functions_of_libraries_pass(contract, function):
 
 
 FOUND = {
-    # docs/findings.md
+    # docs/findings.md; LUSPO's mean over the padded grid, unmasked, is none of the catalogue's.
     libraries.torchrl_loss("CISPOLoss", "token_mean"): "minimum-missing",
     libraries.torchrl_grpo_with_kl: "kl-outside-mask",
-    libraries.without_divisor(libraries.liger_grpo("luspo")): "mask-ignored",
+    libraries.without_divisor(libraries.liger_grpo("luspo")): "",
 }
 
 
