@@ -67,8 +67,10 @@ def correct() -> dict[str, Callable[[], Any] | str]:
     return known | {name: name for name in PHYSICS}
 
 
-def run(kind: str, name: str, subject: Any, seed: int) -> dict[str, Any]:
-    """One environment under the standard budget."""
+def run(
+    kind: str, name: str, subject: Any, seed: int, seconds: float | None = None
+) -> dict[str, Any]:
+    """One environment under the standard budget, or with `seconds` for all play."""
     started = time.perf_counter()
     worked = time.process_time()
     planted = subject if isinstance(subject, Planted) else Planted(subject, ())
@@ -78,7 +80,7 @@ def run(kind: str, name: str, subject: Any, seed: int) -> dict[str, Any]:
             planted.make,
             "environment",
             seed=seed,
-            constants=planted.constants,
+            constants={**planted.constants, **({"seconds": seconds} if seconds else {})},
             gamma=planted.gamma,
             ignore=["environment/usable-by-stable-baselines3"],
         )
@@ -246,7 +248,14 @@ def wanted(options: argparse.Namespace) -> list[tuple[str, str, int, Callable[[]
     for kind in ("faulty", "correct"):
         if options.kind in (kind, "both"):
             for name, subject in subjects[kind].items():
-                found.append((kind, name, seed, functools.partial(run, kind, name, subject, seed)))
+                found.append(
+                    (
+                        kind,
+                        name,
+                        seed,
+                        functools.partial(run, kind, name, subject, seed, options.seconds),
+                    )
+                )
     return [one for one in found if fnmatchcase(one[1], options.only)]
 
 
@@ -257,6 +266,7 @@ def main() -> None:
     parser.add_argument("--only", default="*", metavar="GLOB")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repetitions", type=int, default=200)
+    parser.add_argument("--seconds", type=float, help="for all play, where the machine is busy")
     parser.add_argument("--out", type=Path, default=Path("environments.jsonl"))
     options = parser.parse_args()
     warnings.simplefilter("ignore")

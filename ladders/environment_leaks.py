@@ -25,6 +25,8 @@ def leaks(play: Play, space: spaces.Space) -> list[str]:
     steps = [event for event in play.events if event.step]
     if len({float(event.reward) for event in steps}) < DISTINCT:
         return []
+    if not space.is_np_flattenable or spaces.flatdim(space) > MOST_NUMBERS:
+        return []
     found = []
     for index in _equal(steps, steps, space):
         source = _source(steps)
@@ -44,7 +46,7 @@ def leaks(play: Play, space: spaces.Space) -> list[str]:
 def _equal(seen: list[Event], paid: list[Event], space: spaces.Space) -> list[int]:
     """Numbers of the observations that equal the rewards, row by row."""
     rows = [flat(event.observation, space) for event in seen]
-    kept = [row for row in rows if row is not None and row.size <= MOST_NUMBERS]
+    kept = [row for row in rows if row is not None]
     if not kept or len({row.size for row in kept}) > 1 or len(kept) < len(rows):
         return []
     rewards = np.array([float(event.reward) for event in paid])

@@ -41,15 +41,13 @@ def look_back(subject: EnvironmentSubject, trial: Trial, context: Context) -> Ev
     if isinstance(actions, spaces.Discrete) and _are_symbols(runs):
         report = _symbolic(runs, alpha, trial.seed)
         return {**found, "kind": "finite", **_shown(report)}
+    size = spaces.flatdim(observations) if observations.is_np_flattenable else 0
+    if size > MOST_NUMBERS:  # asked first: images would fill the memory
+        why = f"{size} numbers an observation, at most {MOST_NUMBERS} are tried"
+        return {**found, "why_not": why}
     window = numeric_window(runs, observations, actions)
     if window is None:
         return {**found, "why_not": f"no way to compare observations of {observations} as numbers"}
-    if window.observations.shape[2] > MOST_NUMBERS:
-        size = window.observations.shape[2]
-        return {
-            **found,
-            "why_not": f"{size} numbers an observation, at most {MOST_NUMBERS} are tried",
-        }
     report = markov.test_numbers(window, alpha, trial.seed)
     return {**found, "kind": "numbers", **_shown(report)}
 

@@ -97,9 +97,11 @@ class _Moves:
 
     def ordinary(self, before: np.ndarray, after: np.ndarray) -> None:
         """A step that ends nothing."""
+        if not self.numbers:
+            self.pairs.add((before.tobytes(), after.tobytes()))
+            return
         change = np.abs(after - before)
         self.largest = change if self.largest is None else np.maximum(self.largest, change)
-        self.pairs.add((before.tobytes(), after.tobytes()))
 
     def final(self, before: np.ndarray, after: np.ndarray) -> None:
         """The step that ends an episode."""

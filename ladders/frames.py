@@ -75,7 +75,7 @@ class PastActions(gymnasium.Wrapper):
         return self._see(observation), reward, terminated, truncated, info
 
     def _see(self, observation: Any) -> dict[str, Any]:
-        empty = create_empty_array(self.env.action_space, n=self.count)
+        empty: Any = create_empty_array(self.env.action_space, n=self.count)
         return {
             "frames": observation,
             "actions": concatenate(self.env.action_space, tuple(self._past), empty),

@@ -66,7 +66,7 @@ class _WindKeepsGrowing(CartPoleEnv):
     def step(self, action: Any) -> Any:
         self.wind += 1e-3
         _, *rest = super().step(action)
-        self.state = tuple(np.array(self.state) + np.array([self.wind, 0.0, 0.0, 0.0]))
+        self.state = np.array(self.state) + np.array([self.wind, 0.0, 0.0, 0.0])
         return np.array(self.state, dtype=np.float32), *rest
 
 

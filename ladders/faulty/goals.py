@@ -56,7 +56,8 @@ class _ActsLater(gymnasium.Wrapper):
 
 class _Permuted(gymnasium.ActionWrapper):
     def action(self, action: Any) -> int:
-        return (int(action) + 1) % int(self.action_space.n)
+        space: Any = self.action_space
+        return (int(action) + 1) % int(space.n)
 
 
 class _Clipped(gymnasium.ActionWrapper):

@@ -65,9 +65,8 @@ class _NoRewardAtEnd(gymnasium.vector.VectorWrapper):
 
 class _OneSeedForAll(gymnasium.vector.VectorWrapper):
     def reset(self, *, seed: Any = None, options: Any = None) -> Any:
-        return self.env.reset(
-            seed=None if seed is None else [seed] * self.num_envs, options=options
-        )
+        seeds: Any = None if seed is None else [seed] * self.num_envs
+        return self.env.reset(seed=seeds, options=options)
 
 
 class _NoFinal(gymnasium.vector.VectorWrapper):
