@@ -95,6 +95,9 @@ TASKS = {
     "LunarLander-v3": Task(500_000, 200.0, evaluations=4, episodes=20),
 }
 
+# A smaller batch at a higher rate costs half and learns as surely on this task.
+DQN_CARTPOLE = {"batch_size": 64, "lr": 2e-3}
+
 _CARTPOLE = [
     Entry("CartPole-v1", "ppo", "ppo"),
     Entry("CartPole-v1", "a2c", "a2c"),
@@ -102,10 +105,10 @@ _CARTPOLE = [
         "CartPole-v1", "reinforce", "reinforce", {"baseline": False, "lr": 1e-2, "hidden": (64,)}
     ),
     Entry("CartPole-v1", "reinforce", "reinforce, baseline"),
-    Entry("CartPole-v1", "dqn", "dqn", {"double": False}),
-    Entry("CartPole-v1", "dqn", "double dqn"),
-    Entry("CartPole-v1", "dqn", "dueling double dqn", {"dueling": True}),
-    Entry("CartPole-v1", "dqn", "prioritised double dqn", {"prioritised": True}),
+    Entry("CartPole-v1", "dqn", "dqn", DQN_CARTPOLE | {"double": False}),
+    Entry("CartPole-v1", "dqn", "double dqn", DQN_CARTPOLE),
+    Entry("CartPole-v1", "dqn", "dueling double dqn", DQN_CARTPOLE | {"dueling": True}),
+    Entry("CartPole-v1", "dqn", "prioritised double dqn", DQN_CARTPOLE | {"prioritised": True}),
 ]
 _PENDULUM = [
     Entry("Pendulum-v1", "sac", "sac"),

@@ -119,7 +119,7 @@ def matrix(runs: Sequence[Run]) -> str:
     ]
     rows = []
     for run in runs:
-        if run["lr_scale"] != 1.0 or f"{run['key']}@0.5" not in by_key:
+        if run["lr_scale"] != 1.0:
             continue
         others = [by_key.get(f"{run['key']}@{scale:g}") for scale in (0.5, 2.0)]
         rows.append(

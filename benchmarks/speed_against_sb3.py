@@ -19,9 +19,12 @@ from typing import Any
 import torch
 
 from benchmarks import single_file_ppo
+from benchmarks.classic_tasks import DQN_CARTPOLE
 from reference_agents.dqn import make_dqn
 from reference_agents.ppo import make_ppo
 from reference_agents.settings import GENERAL
+
+_DQN = GENERAL["dqn"] | DQN_CARTPOLE
 
 
 def timed(learn: Callable[[int], Any], steps: int) -> float:
@@ -65,7 +68,7 @@ def single_file(steps: int, seeds: int) -> float:
 
 
 def our_dqn(steps: int, seeds: int) -> float:
-    return timed(make_dqn("CartPole-v1", seed=range(seeds), **GENERAL["dqn"]).learn, steps)
+    return timed(make_dqn("CartPole-v1", seed=range(seeds), **_DQN).learn, steps)
 
 
 def sb3_dqn(steps: int, seeds: int) -> float:
@@ -73,7 +76,7 @@ def sb3_dqn(steps: int, seeds: int) -> float:
     from stable_baselines3 import DQN
     from stable_baselines3.common.env_util import make_vec_env
 
-    settings = GENERAL["dqn"]
+    settings = _DQN
     model = DQN(
         "MlpPolicy",
         make_vec_env("CartPole-v1", settings["num_envs"], seed=0),
