@@ -37,6 +37,7 @@ from property_tests.rollout_properties import (
     scaling,
     truncation_cut,
 )
+from rlcheck.functions.binding import Facts
 from rlcheck.functions.calling import Output
 
 
@@ -69,6 +70,12 @@ def _n_step_returns(t, b, rewards, next_values, terminated, truncated, gamma):
         yield total + gamma ** (n + 1) * bootstrap
         if terminated[k, b] or truncated[k, b]:
             return
+
+
+def domain(names: frozenset[str], conventions: Facts) -> frozenset[str]:
+    """As for advantages; V(s_t) is needed only where V(s_{t+1}) is read off it."""
+    known = {"values"} if "next_values" in names else set()
+    return gae.domain(names | known, conventions)
 
 
 def lambda_zero(run: Run, case: Case) -> Mismatch | None:
@@ -151,7 +158,7 @@ SPEC = FunctionContract(
     parameters=gae.SPEC.parameters,
     outputs=(Output("returns", "TB"),),
     oracle=oracle,
-    domain=gae.domain,
+    domain=domain,
     cases=gae.SPEC.cases,
     properties=(
         Property(

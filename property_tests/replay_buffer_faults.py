@@ -100,6 +100,13 @@ class _SizeIsPosition(RingBuffer):
         return len(self.rows) - 1 - np.random.randint(min(fresh, len(self.rows)), size=n)
 
 
+class _FirstPlaceAtTheWrap(_SizeIsPosition):
+    """Just after the wrap the first place is sampled, where the oldest row is."""
+
+    def indices(self, n):
+        return super().indices(n) if self.added % self.capacity else np.zeros(n, int)
+
+
 class _WholeArray(RingBuffer):
     """Samples places that were never written."""
 
@@ -279,6 +286,7 @@ FAULTS: tuple[FaultyVersion, ...] = (
         "Sample from min(rows added, capacity) rows.",
         "the bound of the random index",
         (_DQN,),
+        variants=(_FirstPlaceAtTheWrap,),
     ),
     FaultyVersion(
         "unwritten-rows-sampled",

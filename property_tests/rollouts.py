@@ -58,13 +58,13 @@ VALUES = Parameter(
     "TB",
     "V of the state of step t",
     make=_values,
-    aliases=("value", "vals", "val", "value_preds", "state_values", "v"),
+    aliases=("value", "vals", "val", "value_preds", "state_values", "state_value", "v"),
 )
 NEXT_VALUES = Parameter(
     "next_values",
     "TB",
     "V of the state that step t reached, before any reset",
-    aliases=("next_vals", "next_state_values", "values_next", "v_next"),
+    aliases=("next_vals", "next_state_values", "next_state_value", "values_next", "v_next"),
 )
 LAST_VALUE = Parameter(
     "last_value",

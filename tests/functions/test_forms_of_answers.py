@@ -81,3 +81,21 @@ def right_of_any_arrays(values, returns):
 
 def test_a_correct_loss_that_runs_on_arrays_and_tensors_passes():
     assert verdict("value-loss", right_of_any_arrays, wrt="values", examples=20)[0] == ()
+
+
+def runs_on(rewards, next_values, terminated, gamma):
+    """Right for one transition, and for a batch a mistake that no list holds."""
+    return np.cumsum(rewards) + gamma * next_values * (1.0 - terminated)
+
+
+def one_transition(reward, next_q, done, gamma):
+    return reward + (0.0 if done else gamma * max(next_q))
+
+
+def test_a_function_of_rewards_is_judged_on_batches():
+    failed, _ = verdict("td-target", runs_on, examples=20)
+    assert "agrees-with-the-definition" in failed
+
+
+def test_a_function_of_one_reward_is_not():
+    assert verdict("q-learning-target", one_transition, examples=20) == ((), "")
