@@ -1,160 +1,68 @@
 """Real trainings, healthy and provoked to fail: what the contract `training-log` says about them.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.training_runs train [--runs FILE] [--only GLOB]
-    python -m benchmarks.training_runs judge [--runs FILE]
+    python -m benchmarks.training_runs train --half tuning|test [--minutes 9] [--only GLOB]
+    python -m benchmarks.training_runs judge --half tuning|test [--others] [-v]
 
-`train` runs groups of seeds of the reference agents, all seeds of a group at once, and stores what they
-logged, thinned to 200 records. `judge` reads that file and prints, for the half that was looked at while
-the detectors were written (even seeds on CartPole) and for the other half (odd seeds, and all other
-environments): pathological runs flagged and named right first, and healthy runs with an alarm, with the
-bound on their rate.
+`train` runs every group of `training_groups` that the file of its half does not hold yet, and stores what
+was logged, thinned to 200 records; it stops after so many minutes and goes on when called again.
+`judge` prints how many pathological runs were flagged and named right first, how early a monitor would
+have said so, and how many healthy runs raise an alarm, with the bound on that rate; `--others` gives the
+same runs to `rldoctor` and to `polgrad`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.training_groups import GROUPS, TEST, TUNING, Group
 from rlcheck.selftests import upper_bound
-from rlcheck.signals.findings import PREFIX
+from rlcheck.signals.contract import diagnose_log
+from rlcheck.signals.findings import PREFIX, Alarm
+from rlcheck.signals.recognising import recognise
 from rlcheck.signals.selftest import row
-from rlcheck.signals.series import Log, Series
+from rlcheck.signals.series import Log, RawLog, Series
+from rlcheck.signals.watching import Watching
 
-RUNS = Path(__file__).with_name("training_runs.npz")
-RECORDS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Trainings that differ in their seeds only.
-
-    Args:
-        name: of the group.
-        algorithm: of the reference agents.
-        env: registered id.
-        steps: environment steps of each seed.
-        seeds: how many.
-        settings: hyper-parameters that differ from the measured ones.
-        faults: names that are right for it, none for a healthy group.
-        spoil: which faulty component it gets, by its name in `components`.
-    """
-
-    name: str
-    algorithm: str
-    env: str
-    steps: int
-    seeds: int
-    settings: dict[str, Any] = field(default_factory=dict)
-    faults: tuple[str, ...] = ()
-    spoil: str = ""
+_UNLOGGED = ("episode", "rollout", "eval")
+"""Signals that are NaN where there was nothing to log, rather than broken."""
 
 
-_BROKEN_POLICY = ("kl-spikes", "entropy-collapse", "not-finite", "return-stuck")
-
-GROUPS: tuple[Group, ...] = (
-    Group("ppo lr 1", "ppo", "CartPole-v1", 50_000, 8, {"lr": 1.0}, _BROKEN_POLICY),
-    Group("ppo entropy -3", "ppo", "CartPole-v1", 50_000, 8, {"entropy_coef": -3.0},
-        ("entropy-collapse",)),
-    Group("ppo entropy 10", "ppo", "CartPole-v1", 50_000, 8, {"entropy_coef": 10.0},
-        ("policy-stays-random", "entropy-explosion")),
-    Group("ppo lr 0", "ppo", "CartPole-v1", 50_000, 8, {"lr": 0.0},
-        ("ratio-always-one", "policy-stays-random", "return-stuck")),
-    Group("ppo clip 10", "ppo", "CartPole-v1", 50_000, 8, {"clip_epsilon": 10.0, "lr": 1e-2},
-        ("clip-never-active", "kl-spikes")),
-    Group("ppo critic untrained", "ppo", "CartPole-v1", 50_000, 8, {"value_coef": 0.0},
-        ("critic-explains-nothing",)),
-    Group("ppo advantages negated", "ppo", "CartPole-v1", 50_000, 8, {},
-        ("critic-explains-nothing", "return-stuck", "entropy-collapse"), "negated_gae"),
-    Group("ppo reward of 0", "ppo", "CartPole-v1", 50_000, 8, {},
-        ("return-stuck", "return-without-variance", "critic-explains-nothing"), "zero_gae"),
-    Group("dqn lr 1", "dqn", "CartPole-v1", 15_000, 8, {"lr": 1.0},
-        ("q-value-divergence", "value-loss-explosion", "gradients-exploding", "not-finite")),
-    Group("dqn target is online, no discount", "dqn", "CartPole-v1", 15_000, 8,
-        {"tau": 1.0, "double": False, "gamma": 1.0}, ("q-value-divergence",), "no_terminal"),
-    Group("dqn bootstraps with 1.05", "dqn", "CartPole-v1", 15_000, 8, {"gamma": 0.99},
-        ("q-value-divergence",), "gamma_too_large"),
-    Group("ppo cartpole", "ppo", "CartPole-v1", 50_000, 32),
-    Group("ppo cartpole entropy bonus", "ppo", "CartPole-v1", 50_000, 12, {"entropy_coef": 0.01}),
-    Group("ppo acrobot", "ppo", "Acrobot-v1", 100_000, 8),
-    Group("ppo pendulum", "ppo", "Pendulum-v1", 100_000, 8, {"gamma": 0.9}),
-    Group("a2c cartpole", "a2c", "CartPole-v1", 50_000, 24),
-    Group("reinforce cartpole", "reinforce", "CartPole-v1", 50_000, 16),
-    Group("dqn cartpole", "dqn", "CartPole-v1", 30_000, 12),
-    Group("sac pendulum", "sac", "Pendulum-v1", 8_000, 8),
-)  # fmt: skip
+def runs_file(half: str) -> Path:
+    """Where the runs of a half are stored."""
+    return Path(__file__).with_name(f"training_runs_{half}.npz")
 
 
 # --- training -------------------------------------------------------------------------------------
 
 
-def components(spoil: str) -> dict[str, Any]:
-    """The faulty components of a group, by the names of the factory's arguments."""
-    from reference_agents.returns import gae
-    from reference_agents.targets import double_q_target, q_learning_target
+def main_train(half: str, minutes: float, only: str) -> None:
+    from benchmarks.training_provoked import train
 
-    def negated(*args: Any, **inputs: Any) -> Any:
-        return -gae(*args, **inputs)
-
-    def zero(rewards: Any, *args: Any, **inputs: Any) -> Any:
-        return gae(0.0 * rewards, *args, **inputs)
-
-    def endless(rewards: Any, next_q: Any, terminated: Any, *args: Any, **inputs: Any) -> Any:
-        return q_learning_target(rewards, next_q, terminated & False, *args, **inputs)
-
-    def too_large(*args: Any, **inputs: Any) -> Any:
-        return double_q_target(*args, **{**inputs, "gamma": 1.05})
-
-    return {
-        "": {},
-        "negated_gae": {"gae": negated},
-        "zero_gae": {"gae": zero},
-        "no_terminal": {"q_learning_target": endless},
-        "gamma_too_large": {"double_q_target": too_large},
-    }[spoil]
-
-
-def train(group: Group) -> dict[str, np.ndarray]:
-    """What a group logged: name -> [S, T], thinned; NaN where a seed had nothing to log."""
-    from reference_agents.settings import FACTORIES, GENERAL
-
-    settings = {**GENERAL[group.algorithm], **group.settings, **components(group.spoil)}
-    agent = FACTORIES[group.algorithm](group.env, seed=range(group.seeds), **settings)
-    records: list[tuple[int, dict[str, np.ndarray]]] = []
-
-    def keep(agent: Any, metrics: dict[str, Any]) -> None:
-        values = {name: np.asarray(value, dtype=np.float32) for name, value in metrics.items()}
-        records.append((agent.steps, values))
-
-    agent.learn(group.steps, keep)
-    chosen = np.unique(np.linspace(0, len(records) - 1, RECORDS).astype(int))
-    kept = [records[at] for at in chosen]
-    names = {name for _, values in kept for name in values}
-    nothing = np.full(group.seeds, np.nan, dtype=np.float32)
-    columns = {
-        name: np.stack([values.get(name, nothing) for _, values in kept], axis=1) for name in names
-    }
-    return columns | {"step": np.array([step for step, _ in kept])}
-
-
-def main_train(out: Path, only: str) -> None:
-    stored = dict(np.load(out)) if out.exists() else {}
+    path, began = runs_file(half), time.monotonic()
+    stored = dict(np.load(path)) if path.exists() else {}
     for group in GROUPS:
-        if not fnmatchcase(group.name, only):
+        missing = f"{group.name}|step" not in stored
+        if group.half != half or not missing or not fnmatchcase(group.name, only):
             continue
+        if time.monotonic() - began > 60 * minutes:
+            print("time is up; call again for the rest", flush=True)
+            return
         start = time.process_time()
         stored |= {f"{group.name}|{name}": values for name, values in train(group).items()}
-        print(
-            f"{group.name}: {group.seeds} seeds in {time.process_time() - start:.0f} s", flush=True
-        )
-        np.savez_compressed(out, **stored)
+        took = time.process_time() - start
+        print(f"{group.name}: {group.count} seeds in {took:.0f} s", flush=True)
+        np.savez_compressed(path, **stored)
+    print("complete", flush=True)
 
 
 # --- judging --------------------------------------------------------------------------------------
@@ -168,79 +76,134 @@ class Run:
     seed: int
     log: Log
 
-    @property
-    def tuning(self) -> bool:
-        """Whether it belongs to the half that was looked at while the detectors were written."""
-        return self.seed % 2 == 0 and self.group.env == "CartPole-v1"
 
-
-def runs(path: Path) -> Iterator[Run]:
-    """Every stored training. NaN of a return means that no episode ended: such records are left out."""
-    stored = np.load(path)
+def runs(half: str) -> Iterator[Run]:
+    """Every stored training of a half."""
+    stored = np.load(runs_file(half))
     for group in GROUPS:
-        names = [key.partition("|")[2] for key in stored.files if key.startswith(group.name + "|")]
-        if not names:
+        if group.half == half and f"{group.name}|step" in stored.files:
+            start = group.name + "|"
+            own = {k.removeprefix(start): stored[k] for k in stored.files if k.startswith(start)}
+            for place, seed in enumerate(group.seeds):
+                yield Run(group, seed, _log(group, place, own))
+
+
+def _log(group: Group, place: int, stored: dict[str, np.ndarray]) -> Log:
+    steps = stored["step"][place].astype(float)
+    columns = {}
+    for name, values in stored.items():
+        own = values[place].astype(float)
+        logged = steps >= 0
+        if name.startswith(_UNLOGGED) or group.algorithm.startswith("sb3:"):
+            logged = logged & ~np.isnan(own)
+        else:  # before learning starts there is no loss
+            first = np.argmax(~np.isnan(own)) if not np.isnan(own).all() else 0
+            logged = logged & (np.arange(len(own)) >= first)
+        if name != "step" and logged.any():
+            columns[name] = Series(steps[logged], own[logged])
+    config: dict[str, Any] = {
+        "env_id": group.env,
+        "total_timesteps": group.steps,
+        **{name: value for name, value in group.all_settings.items() if name != "hidden"},
+    }
+    if group.algorithm == "ppo":
+        config["n_epochs"] = 4.0
+    return recognise(RawLog(columns, config))
+
+
+def first_warning(run: Run) -> tuple[str, float] | None:
+    """What a monitor that sees the run record by record tells first, and at which fraction of it."""
+    steps = sorted({float(step) for points in run.log.signals.values() for step in points.steps})
+    watching, total = Watching(run.group.steps), float(run.group.steps)
+    for records, step in enumerate(steps, 1):
+        if not watching.due(records):
             continue
-        steps = stored[f"{group.name}|step"].astype(float)
-        names.remove("step")
-        columns = {name: stored[f"{group.name}|{name}"].astype(float) for name in names}
-        for seed in range(group.seeds):
-            signals = {}
-            for name, values in columns.items():
-                own = values[seed]
-                logged = ~np.isnan(own) if name.startswith("episode") else np.ones(len(own), bool)
-                signals[name] = Series(steps[logged], own[logged])
-            config: dict[str, Any] = {"env_id": group.env}
-            if group.algorithm == "ppo":
-                config["n_epochs"] = 4.0
-            yield Run(group, seed, Log(signals, config))
+        seen = {
+            name: Series(points.steps[points.steps <= step], points.values[points.steps <= step])
+            for name, points in run.log.signals.items()
+        }
+        told = watching.look(
+            Log({n: s for n, s in seen.items() if len(s)}, run.log.config), records, step
+        )
+        if told:
+            return told[0].fault, min(step / total, 1.0)
+    told = watching.last_look(run.log)
+    return (told[0].fault, 1.0) if told else None
 
 
-def main_judge(path: Path) -> None:
-    every = list(runs(path))
-    for title, part in (
-        ("tuning half", [run for run in every if run.tuning]),
-        ("test half", [run for run in every if not run.tuning]),
-    ):
-        print(f"== {title}")
-        report(part)
+def main_judge(half: str, verbose: bool) -> None:
+    every = list(runs(half))
+    print(f"== {half} half: {len(every)} runs of {len({run.group.name for run in every})} groups")
+    sick, healthy = (
+        [r for r in every if r.group.faults],
+        [r for r in every if not r.group.faults],
+    )
+    for part, title in ((sick, "pathological"), (healthy, "healthy")):
+        print(f"-- {title}")
+        for group in dict.fromkeys(run.group.name for run in part):
+            _print_group([run for run in part if run.group.name == group], verbose)
+    _print_sick(sick)
+    _print_healthy(healthy)
 
 
-def report(part: list[Run]) -> None:
-    healthy = flagged = sick = caught = named = 0
-    for group in dict.fromkeys(run.group.name for run in part):
-        own = [run for run in part if run.group.name == group]
-        rows = [row(f"{group} {run.seed}", "", run.log) for run in own]
-        alarms: dict[str, int] = {}
-        for one in rows:
-            name = one.named.removeprefix(PREFIX) or "-"
-            alarms[name] = alarms.get(name, 0) + 1
-        faults = own[0].group.faults
-        print(f"  {group:34} {len(own):3} runs  {json.dumps(alarms)}")
-        if faults:
-            sick += len(own)
-            caught += sum(bool(one.failed) for one in rows)
-            named += sum(one.named.removeprefix(PREFIX) in faults for one in rows)
-        else:
-            healthy += len(own)
-            flagged += sum(bool(one.failed) for one in rows)
-    if sick:
-        print(f"  flagged {caught} of {sick}, named right first {named} of {sick}")
-    if healthy:
-        bound = upper_bound(flagged, healthy)
-        print(f"  false alarms {flagged} of {healthy}, at most {bound:.1%} with 95 % confidence")
+def _named(run: Run) -> str:
+    return row("", "", run.log).named.removeprefix(PREFIX)
+
+
+def _print_group(part: list[Run], verbose: bool) -> None:
+    alarms = Counter(_named(run) or "-" for run in part)
+    said = ", ".join(f"{name} {count}" for name, count in alarms.most_common())
+    print(f"  {part[0].group.name:72} {len(part):3}: {said}")
+    if verbose:
+        for run in part:
+            for detector, finding in diagnose_log(run.log):
+                if isinstance(finding, Alarm):
+                    print(f"      {run.seed} {detector.name}: {finding.message}")
+
+
+def _print_sick(sick: list[Run]) -> None:
+    named = [_named(run) for run in sick]
+    flagged = sum(bool(name) for name in named)
+    right = sum(name in run.group.faults for name, run in zip(named, sick, strict=True))
+    print(f"flagged {_of(flagged, len(sick))}, named right first {_of(right, len(sick))}")
+    told = [first_warning(run) for run in sick]
+    live = sum(bool(t) and t[0] in run.group.faults for t, run in zip(told, sick, strict=True))
+    when = [t[1] if t else 1.0 for t in told]
+    quartiles = ", ".join(f"{cut:.0%}" for cut in statistics.quantiles(when, n=4))
+    print(f"told by a monitor, first warning right: {_of(live, len(sick))}")
+    print(f"after this fraction of the run (quartiles, never told counts as 100 %): {quartiles}")
+
+
+def _print_healthy(healthy: list[Run]) -> None:
+    flagged = sum(bool(_named(run)) for run in healthy)
+    bound = upper_bound(flagged, len(healthy))
+    print(f"false alarms {_of(flagged, len(healthy))}, at most {bound:.1%} with 95 % confidence")
+    live = sum(first_warning(run) is not None for run in healthy)
+    bound = upper_bound(live, len(healthy))
+    print(f"of a monitor {_of(live, len(healthy))}, at most {bound:.1%} with 95 % confidence")
+
+
+def _of(count: int, total: int) -> str:
+    return f"{count} of {total} ({count / max(total, 1):.1%})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("train", "judge"))
-    parser.add_argument("--runs", "--out", type=Path, default=RUNS)
+    parser.add_argument("--half", choices=(TUNING, TEST), required=True)
+    parser.add_argument("--minutes", type=float, default=9.0, help="start no group after these")
     parser.add_argument("--only", default="*", help="glob of groups to train")
+    parser.add_argument("--others", action="store_true", help="judge by other packages instead")
+    parser.add_argument("-v", "--verbose", action="store_true", help="every alarm")
     given = parser.parse_args()
     if given.what == "train":
-        main_train(given.runs, given.only)
+        main_train(given.half, given.minutes, given.only)
+    elif given.others:
+        from benchmarks.training_others import main_others
+
+        main_others(list(runs(given.half)))
     else:
-        main_judge(given.runs)
+        main_judge(given.half, given.verbose)
 
 
 if __name__ == "__main__":

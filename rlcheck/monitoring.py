@@ -29,6 +29,7 @@ from rlcheck.signals import faults, hyper_parameters
 from rlcheck.signals.findings import PREFIX, Alarm
 from rlcheck.signals.history import History
 from rlcheck.signals.recognising import recognise
+from rlcheck.signals.recomputed import recomputed
 from rlcheck.signals.series import RawLog, series
 from rlcheck.signals.watching import BY_NAME, Watching
 from rlcheck.subjects import invert
@@ -109,14 +110,24 @@ class Monitor:
         """Every fault that was told, with the numbers that show it."""
         return self._watching.warned
 
-    def log(self, step: float, metrics: Mapping[str, Any]) -> None:
+    def log(
+        self, step: float, metrics: Mapping[str, Any], raw: Mapping[str, Any] | None = None
+    ) -> None:
         """Takes the metrics of one step; names that stand for no signal are ignored.
+
+        Args:
+            step: of the training.
+            metrics: name -> number.
+            raw: arrays from which metrics were computed, so that they are computed again: `values` and
+                `returns` of the critic, `log_probs`, `old_log_probs` and `clip_range` of the policy.
 
         Raises:
             TrainingStopped: a fault was seen, and `on_failure` is "stop".
+            UsageError: a name in `raw` that is none of these, or arrays of different sizes.
         """
         history, watching = self._history, self._watching
-        failing = history.add(float(step), metrics)
+        known = {**metrics, **recomputed(raw)} if raw else metrics
+        failing = history.add(float(step), known)
         if failing or watching.due(history.records):
             self._tell(self._look(failing))
 

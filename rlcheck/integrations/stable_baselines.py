@@ -11,6 +11,7 @@ from rlcheck.integrations.watched import Watched
 if TYPE_CHECKING:
     from rlcheck.monitoring import Monitor
 
+_EXPLAINED = "train/explained_variance"
 _SETTINGS = (
     *("learning_rate", "gamma", "gae_lambda", "n_steps", "n_epochs", "batch_size", "n_envs"),
     *("ent_coef", "max_grad_norm", "buffer_size", "learning_starts", "target_update_interval"),
@@ -39,9 +40,12 @@ def callback_class() -> type:
 
         def __init__(self, watched: Watched) -> None:
             self._watched = watched
+            # Metrics of an update are written after the next rollout: what they come from waits.
+            self.rollouts: list[dict[str, Any]] = []
 
         def write(self, key_values: Any, key_excluded: Any, step: int = 0) -> None:
-            self._watched.log(step, key_values)
+            raw = self.rollouts[0] if len(self.rollouts) > 1 and _EXPLAINED in key_values else None
+            self._watched.log(step, key_values, raw)
 
         def close(self) -> None:
             """Nothing is open."""
@@ -77,15 +81,24 @@ def callback_class() -> type:
         def _on_training_start(self) -> None:
             # SB3 has added the steps of earlier calls to `learn` to this number.
             self._watched.begin(self.model._total_timesteps, settings(self.model), reports=True)
+            self._writer.rollouts = []
             self.logger.output_formats.append(self._writer)
 
         def _on_step(self) -> bool:
             return not self.watch.stopped
 
+        def _on_rollout_end(self) -> None:
+            buffer = getattr(self.model, "rollout_buffer", None)
+            if buffer is not None:
+                now = {"values": buffer.values.copy(), "returns": buffer.returns.copy()}
+                self._writer.rollouts = [*self._writer.rollouts, now][-2:]
+
         def _on_training_end(self) -> None:
             # What the last update recorded is written by nobody else.
             if self.logger.name_to_value:
-                self._watched.log(self.num_timesteps, dict(self.logger.name_to_value))
+                last = dict(self.logger.name_to_value)
+                raw = self._writer.rollouts[-1] if _EXPLAINED in last else None
+                self._watched.log(self.num_timesteps, last, raw)
             self.logger.output_formats.remove(self._writer)
             self.watch.close()
 

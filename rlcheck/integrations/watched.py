@@ -36,12 +36,14 @@ class Watched:
         """
         self.watch = self._monitor(total_steps, self._given[1] if reports else (), config)
 
-    def log(self, step: float, metrics: Mapping[str, Any]) -> bool:
-        """Takes the metrics of one step; whether the training may go on."""
+    def log(
+        self, step: float, metrics: Mapping[str, Any], raw: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Takes the metrics of one step, and what they come from; whether the training may go on."""
         if self.watch.stopped:
             return False
         try:
-            self.watch.log(step, metrics)
+            self.watch.log(step, metrics, raw)
         except TrainingStopped as stopped:
             warn(f"training stopped: {stopped}")
             return False

@@ -2,7 +2,8 @@
 
 A check whose evidence holds one of these is drawn:
 
-    signals      {name: {"steps": [...], "values": [...]}}, with the `window` [from, to] of the alarm
+    signals      {name: {"steps": [...], "values": [...]}}, with the `window` [from, to] of the alarm,
+                 and `healthy` {name: [low, high, why]}
     curves       [[(steps, return), ...], ...], one a seed, with the return `solved`
     expected, got   arrays of one shape
     posterior    {hypothesis: probability}
@@ -75,8 +76,12 @@ def _draw_signals(figure: Figure, evidence: Mapping[str, Any]) -> bool:
         axes.plot(series["steps"], [float(value) for value in series["values"]], color=SEEN, lw=1.2)
         if evidence.get("window"):
             axes.axvspan(*evidence["window"], color=WRONG, alpha=0.15, label="alarm")
-            if row == 0:
-                _legend(axes)
+        band = evidence.get("healthy", {}).get(name)
+        if band:
+            low, high, why = band
+            axes.axhspan(float(low), float(high), color=RIGHT, alpha=0.15, label=str(why))
+        if axes.get_legend_handles_labels()[0] and (row == 0 or band):
+            _legend(axes)
     return True
 
 

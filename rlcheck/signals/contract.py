@@ -22,6 +22,7 @@ from rlcheck.records import (
 from rlcheck.signals import (
     detectors_entropy,
     detectors_language,
+    detectors_metrics,
     detectors_returns,
     detectors_training,
     detectors_updates,
@@ -30,7 +31,8 @@ from rlcheck.signals import (
     faults_language,
     hyper_parameters,
 )
-from rlcheck.signals.findings import PREFIX, Alarm, Clear, Detector, Finding, counts
+from rlcheck.signals.bands import healthy_band
+from rlcheck.signals.findings import PREFIX, Alarm, Clear, Detector, Doubt, Finding, counts
 from rlcheck.signals.readers.places import FORMATS, read
 from rlcheck.signals.recognising import recognise
 from rlcheck.signals.series import Log
@@ -44,9 +46,13 @@ DETECTORS: tuple[Detector, ...] = (
     *detectors_updates.DETECTORS,
     *detectors_language.DETECTORS,
     *detectors_returns.DETECTORS,
+    *detectors_metrics.DETECTORS,
 )
 
 CAUSES = (
+    faults.WRONG_EXPLAINED,
+    faults.WRONG_KL,
+    faults.WRONG_CLIPPED,
     faults.RATIO_ONE,
     faults.TARGET_ONLINE,
     faults.TARGET_NEVER,
@@ -145,10 +151,15 @@ def _check(detector: Detector) -> Check:
                 "numbers": dict(found.numbers),
                 "strength": found.strength,
                 "signals": {name: thinned(log[name]) for name in shown},
+                "healthy": {
+                    name: list(band)
+                    for name in shown
+                    if (band := healthy_band(name, log[name], found.window)) is not None
+                },
             }
         if isinstance(found, Clear):
             return {"said": "clear", "message": found.message, "notes": list(found.notes)}
-        return {"said": "unknown", "message": found.reason}
+        return {"said": "doubt" if isinstance(found, Doubt) else "unknown", "message": found.reason}
 
     def applies(facts: Evidence, settings: Settings) -> str | None:
         return detector.missing(facts["signals"]) or None
@@ -169,6 +180,8 @@ def _judge(evidence: Evidence, context: Context) -> Outcome:
     if evidence["said"] == "alarm":
         suspects = {evidence["fault"]: evidence["strength"]}
         return Outcome(Status.FAILED, evidence["message"], evidence, suspects)
+    if evidence["said"] == "doubt":
+        return Outcome(Status.INCONCLUSIVE, evidence["message"])
     if evidence["said"] == "unknown":
         return Outcome(Status.SKIPPED, evidence["message"])
     return Outcome(Status.PASSED, evidence["message"], notes=tuple(evidence["notes"]))

@@ -124,7 +124,8 @@ def _stays_uniform(log: Log, entropy: Series, returns: Course) -> Alarm | None:
     gain = returns.peak.median - returns.start.median
     if gain > max(0.5 * abs(returns.start.median), 3 * returns.noise) or returns.at_goal:
         return None
-    if not uniform or len(entropy) < 20:
+    # Where no episode differs from another there is no gradient to arrive.
+    if not uniform or len(entropy) < 20 or np.ptp(returns.points.values) == 0:
         return None
     span = (float(entropy.steps[0]), float(entropy.steps[-1]))
     return Alarm(

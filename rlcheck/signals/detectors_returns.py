@@ -12,6 +12,7 @@ from rlcheck.signals.findings import (
     Alarm,
     Clear,
     Detector,
+    Doubt,
     Finding,
     Unknown,
     need,
@@ -23,6 +24,13 @@ from rlcheck.signals.statistics import Window, apart, blocks, settled_from, span
 
 _AMPLE = 20_000
 """Steps after which some movement is expected in an environment that Gymnasium calls solvable."""
+
+_LONG = 100_000
+"""Steps after which a return that never moved is a fault of the run, whatever the reason.
+
+Before, a correct agent may be slow, or may not have found a sparse reward yet: PPO in MountainCar-v0,
+DQN with a long schedule in CartPole-v1.
+"""
 
 
 def return_kept(log: Log) -> Finding:
@@ -60,6 +68,12 @@ def return_moves(log: Log) -> Finding:
         if value > 0 or returns.at_goal:
             remark = f"the return is exactly {show(value)} in all {len(points)} records"
             return Clear("the return is constant, and may be the best there is", (remark,))
+        if span[1] < _LONG:
+            return Doubt(
+                f"the return is exactly {show(value)} in all {len(points)} records of "
+                f"{steps(span)}: either no episode has found the reward yet, or it is never given. "
+                "Look at the reward of a few random episodes, or train for longer"
+            )
         return Alarm(
             "return-without-variance",
             f"the return is exactly {show(value)} in all {len(points)} records of {steps(span)}",
@@ -71,11 +85,16 @@ def return_moves(log: Log) -> Finding:
     level = 0.0 if goal is None else max(goal - returns.start.median, 0.0)
     gained = float(blocks(points, 10)[0].max()) - returns.start.median
     if goal is not None and level > 0 and gained < 0.05 * level and span[1] - span[0] >= _AMPLE:
-        return Alarm(
-            "return-stuck",
+        words = (
             f"the return is {show(returns.start.median)} at first and {show(returns.last.median)} "
             f"at the end of {steps(span)}, never above {show(returns.start.median + gained)} for "
-            f"a tenth of the run; solved is {show(goal)}",
+            f"a tenth of the run; solved is {show(goal)}"
+        )
+        if span[1] < _LONG and not returns.below_first:
+            return Doubt(f"{words}. A correct agent may be that slow: train for longer")
+        return Alarm(
+            "return-stuck",
+            words,
             span,
             {"first": returns.start.median, "last": returns.last.median, "goal": goal},
             strength=0.6,
@@ -250,7 +269,9 @@ DETECTORS: tuple[Detector, ...] = (
         "The return varies, and leaves the level of its start.",
         "Exactly equal returns from the first record on, none of them positive; or, where "
         "Gymnasium knows the environment's goal, a gain of less than 5 % of the way there in "
-        "20,000 steps. Without a goal a flat return may be a good one: that is a remark.",
+        "20,000 steps. Up to 100,000 steps that is inconclusive, since a correct agent may be slow "
+        "or may not have found a sparse reward yet; it fails where the return is worse than the "
+        "untrained policy's. Without a goal a flat return may be a good one: that is a remark.",
         (RETURN,),
         return_moves,
         (faults.RETURN_CONSTANT, faults.RETURN_STUCK),

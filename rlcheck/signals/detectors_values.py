@@ -141,6 +141,28 @@ def target_follows(log: Log) -> Finding:
     return Clear("the target network follows the online network")
 
 
+def target_due(log: Log) -> Finding:
+    """The interval at which the target is updated, as configured, against the length of the run."""
+    interval, returns = log.config.get("target_update_interval"), course(log)
+    if interval is None:
+        return Unknown(
+            "the log does not say how often the target network is updated; "
+            "say so with --set target_update_interval=N"
+        )
+    if returns is None:
+        return Unknown("10 values of the return are needed")
+    last = float(returns.points.steps[-1])
+    if interval <= last or returns.rose:
+        return Clear(f"the target network is updated every {show(float(interval))} steps")
+    return Alarm(
+        "target-never-updated",
+        f"the target network is updated every {show(float(interval))} steps, and the run has "
+        f"{last:,.0f}; {returns.in_words()}",
+        (float(returns.points.steps[0]), last),
+        {"interval": float(interval), "steps": last, "return": returns.last.median},
+    )
+
+
 def critic_explains(log: Log) -> Finding:
     """The explained variance is above 0 at some time, unless there is nothing to explain."""
     explained, returns = log["explained_variance"], course(log)
@@ -169,7 +191,11 @@ def critic_explains(log: Log) -> Finding:
 
 def value_loss_bounded(log: Log) -> Finding:
     """The value loss against its beginning and against the square of the returns."""
-    loss = log["value_loss"]
+    # Learners of action values have no other loss, and call it just that.
+    ours = "value_loss" if "value_loss" in log.signals else "loss"
+    if ours == "loss" and ("epsilon" not in log.signals or "policy_loss" in log.signals):
+        return Unknown("the log has no value_loss")
+    loss = log[ours]
     early, end = window(loss, 0.02, 0.25), window(loss, 0.8, 1.0)
     bound = largest_value(log)
     ceiling = 100 * max(early.median, 1e-12)
@@ -244,6 +270,15 @@ DETECTORS: tuple[Detector, ...] = (
         ("target_distance",),
     ),
     Detector(
+        "target-network-is-due",
+        "The target network is updated within the run.",
+        "The configured interval is longer than the whole run, and the return did not rise.",
+        (RETURN,),
+        target_due,
+        (faults.TARGET_NEVER,),
+        RETURN_SIGNALS,
+    ),
+    Detector(
         "critic-explains-returns",
         "The critic explains some of the variance of the returns.",
         "After the first 15 % of the run: a median of at most 0.01, and nine of ten records "
@@ -260,10 +295,10 @@ DETECTORS: tuple[Detector, ...] = (
         "It grows with the returns, by their square. An alarm needs a hundred times the early "
         "level, more than the square of the largest possible return, a growth that goes on, and "
         "a return that does not rise.",
-        (need("value_loss", least=15),),
+        (need("value_loss", "loss", least=15),),
         value_loss_bounded,
         (faults.VALUE_LOSS,),
-        ("value_loss", *RETURN_SIGNALS),
+        ("value_loss", "loss", *RETURN_SIGNALS),
     ),
     Detector(
         "replay-stays-diverse",

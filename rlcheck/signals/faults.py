@@ -311,3 +311,31 @@ LENGTH_GAMING = fault(
     "The reward model, and the denominator of the loss.",
     "https://arxiv.org/abs/2310.03716",
 )
+WRONG_EXPLAINED = fault(
+    "explained-variance-misreported",
+    "The logged explained variance is another number.",
+    "It equals a wrong formula on the raw data: most often with the variance of the predictions in "
+    "the denominator, because the arguments are swapped. What it says of the critic is then chance.",
+    "Compute 1 - Var(returns - values) / Var(returns); in a function (y_pred, y_true) the values come "
+    "first.",
+    "The call that computes the metric.",
+    "https://github.com/vwxyzjn/cleanrl/commit/95fcdd750205",
+)
+WRONG_KL = fault(
+    "kl-misreported",
+    "The logged divergence is another number.",
+    "It equals a wrong formula on the log-probabilities, such as the mean of the log-ratio with the "
+    "wrong sign, or of the ratio minus 1, which is 0 on average whatever the policies are. Early "
+    "stopping at a target divergence then never, or always, acts.",
+    "With r = exp(new - old) on samples of the old policy take mean(r - 1 - log r), or mean(old - new).",
+    "The lines that compute the metric from the log-probabilities.",
+    "http://joschu.net/blog/kl-approx.html",
+)
+WRONG_CLIPPED = fault(
+    "clip-fraction-misreported",
+    "The logged clip fraction is another number.",
+    "It equals a wrong formula on the ratios, such as counting one side only or not subtracting 1.",
+    "Take the mean of |r - 1| > epsilon over the samples that count.",
+    "The lines that compute the metric from the ratio.",
+    _PPO,
+)

@@ -1,8 +1,8 @@
-"""What a detector is: a pure function from a log to an alarm, an all-clear, or "cannot tell".
+"""What a detector is: a pure function from a log to an alarm, an all-clear, a doubt, or "cannot tell".
 
 A detector sees arrays only, so the same function reads a finished file and watches a running training:
 
-    finding = detector.look(log)          # Alarm | Clear | Unknown
+    finding = detector.look(log)          # Alarm | Clear | Doubt | Unknown
 """
 
 from __future__ import annotations
@@ -53,7 +53,14 @@ class Unknown:
     reason: str
 
 
-Finding = Alarm | Clear | Unknown
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something that a fault would explain, and a training that is young or unlucky as well."""
+
+    reason: str
+
+
+Finding = Alarm | Clear | Doubt | Unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlcheck.signals import vocabulary
+from rlcheck.signals.recomputed import PREFIX, recomputed
 from rlcheck.signals.series import FloatArray, Log, Series
 
 KINDS = ("gaussian", "heavy-tailed", "autocorrelated", "trending")
@@ -159,6 +160,22 @@ def _constant(value: float) -> Series:
     return Series(_STEPS, np.full(_COUNT, value))
 
 
+def _misreported(rng: np.random.Generator, metric: str, version: str) -> Log:
+    """PPO that learns, where a metric is logged by a formula that is not its own."""
+    signals = dict(_learns(rng).signals)
+    known: dict[str, list[float]] = {}
+    for trust in _rise(0.2, 0.9):
+        returns, change = rng.normal(50, 10, 256), rng.normal(-0.01, 0.2, 256)
+        values = 50 + trust * (returns - 50) + rng.normal(0, 4, 256)
+        raw = {"values": values, "returns": returns, "clip_range": 0.2}
+        raw |= {"log_probs": change, "old_log_probs": 0.0 * change}
+        for name, value in recomputed(raw).items():
+            known.setdefault(name, []).append(value)
+    signals |= {name: Series(_STEPS, np.array(values)) for name, values in known.items()}
+    (name,) = [name for name in known if name.startswith(f"{PREFIX}{metric}/{version}")]
+    return Log(signals | {metric: signals[name]})
+
+
 def _broken_off(points: Series, at: float) -> Series:
     return Series(points.steps, np.where(_T > at, np.nan, points.values))
 
@@ -202,11 +219,23 @@ HEALTHY: tuple[Story, ...] = (
         rejected_logps=-150 - 60 * _T)),
     Story("DQN that slows down once it learns", "", lambda rng: _log(
         rng, throughput=300 + 4000 * np.exp(-40 * _T), episode_return=_rise(20, 300))),
+    Story("an explained variance that is recomputed", "",
+        lambda rng: _misreported(rng, "explained_variance", "right/")),
+    Story("a divergence that is recomputed", "",
+        lambda rng: _misreported(rng, "approx_kl", "right/mean(r - 1 - log r)")),
+    Story("a clip fraction that is recomputed", "",
+        lambda rng: _misreported(rng, "clip_fraction", "right/")),
     Story("a held-out score that stays at its maximum", "", lambda rng: _log(
         rng, episode_return=_rise(60, 480, 0.5), eval_return=_rise(100, 500, 0.1, 40.0))),
 )  # fmt: skip
 
 SICK: tuple[Story, ...] = (
+    Story("explained variance with its arguments swapped", "explained-variance-misreported",
+        lambda rng: _misreported(rng, "explained_variance", "wrong/1 - Var(R - V) / Var(V)")),
+    Story("a divergence without its logarithm", "kl-misreported",
+        lambda rng: _misreported(rng, "approx_kl", "wrong/mean(r - 1)")),
+    Story("a clip fraction of one side", "clip-fraction-misreported",
+        lambda rng: _misreported(rng, "clip_fraction", "wrong/mean(r > 1 + epsilon)")),
     Story("entropy gone in a tenth of the run, return flat", "entropy-collapse", lambda rng: _stuck(
         rng, entropy=0.69 * np.exp(-40 * _T), episode_return=20 - 10.5 * np.clip(8 * _T, 0, 1))),
     Story("standard deviation gone, return flat", "entropy-collapse", lambda rng: _stuck(

@@ -12,6 +12,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import NamedTuple
 
+from rlcheck.signals.recomputed import PREFIX as RECOMPUTED
+
 INFINITY = float("inf")
 
 
@@ -234,6 +236,8 @@ def match(name: str) -> Match | None:
     A name matches as it is, by a pattern, or by its last part (`my_agent/approx_kl`), unless a part
     before it says that it was measured on held-out data.
     """
+    if name.startswith(RECOMPUTED):
+        return Match(name, 1.0, 0)
     lower = name.strip().lower().replace(" ", "_")
     if lower in _exact():
         return _exact()[lower]

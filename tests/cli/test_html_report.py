@@ -74,6 +74,13 @@ def test_nothing_in_it_runs_or_is_fetched():
             {"signals": {"entropy": {"steps": [0, 5], "values": [1, "nan"]}}, "window": [3, 5]},
             ["entropy", "step", "alarm"],
         ),
+        (
+            {
+                "signals": {"approx_kl": {"steps": [0, 5], "values": [1, 2]}},
+                "healthy": {"approx_kl": [0.0, 0.05, "usual <b>"]},
+            },
+            ["approx_kl", "usual &lt;b"],
+        ),
     ],
 )  # fmt: skip
 def test_evidence_is_drawn(evidence, words):

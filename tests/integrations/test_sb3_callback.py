@@ -96,3 +96,23 @@ def test_an_off_policy_model_and_a_second_training():
 def test_misspelt_options_are_told_when_the_callback_is_made():
     with pytest.raises(rlcheck.errors.UsageError, match="on_failure"):
         callback(on_failure="abort")
+
+
+def test_a_wrong_explained_variance_is_seen_by_recomputing_it(monkeypatch):
+    """SB3 passes the values first; a training that swaps them logs another number."""
+    from stable_baselines3.ppo import ppo as module
+
+    right = module.explained_variance
+    for model in (ppo(), stable_baselines3.A2C("MlpPolicy", "CartPole-v1", device="cpu")):
+        watching = callback()
+        model.learn(1024, callback=watching, log_interval=2)
+        said = {one.check: one for one in watching.watch.report().subjects[0].results}
+        assert said["training-log/explained-variance-is-what-it-says"].status == "passed"
+    monkeypatch.setattr(
+        module, "explained_variance", lambda values, returns: right(returns, values)
+    )
+    watching = callback()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rlcheck.TrainingWarning)
+        ppo().learn(1024, callback=watching)
+    assert "training-log/explained-variance-misreported" in watching.watch.warned

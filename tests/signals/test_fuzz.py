@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rlcheck.errors import BindingError
 from rlcheck.signals.contract import DETECTORS, diagnose_log
-from rlcheck.signals.findings import Alarm, Clear, Unknown
+from rlcheck.signals.findings import Alarm, Clear, Doubt, Unknown
 from rlcheck.signals.readers import places
 from rlcheck.signals.recognising import recognise
 from rlcheck.signals.series import Log, series
@@ -150,7 +150,7 @@ def test_detectors_take_any_numbers(signals):
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # infinities minus infinities
         for detector, finding in diagnose_log(Log(signals)):
-            assert isinstance(finding, Alarm | Clear | Unknown), detector.name
+            assert isinstance(finding, Alarm | Clear | Doubt | Unknown), detector.name
             if isinstance(finding, Alarm):
                 assert finding.window[0] <= finding.window[1]
 

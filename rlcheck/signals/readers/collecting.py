@@ -39,8 +39,8 @@ def number(value: Any) -> float | None:
     Raises:
         ValueError: it is neither.
     """
-    if value is None:
-        return None
+    if type(value) is float or value is None:
+        return value
     if isinstance(value, str):
         text = value.strip()
         return None if text.lower() in _MISSING else float(text)
@@ -78,7 +78,13 @@ class Columns:
 
     def add_record(self, step: float, record: Mapping[str, Any]) -> None:
         """Takes one flat record."""
+        waiting = self._waiting
         for name, value in record.items():
+            if type(value) is float and name in waiting and len(waiting[name][0]) < _BUFFER - 1:
+                steps, values = waiting[name]
+                steps.append(step)
+                values.append(value)
+                continue
             try:
                 known = number(value)
             except ValueError:

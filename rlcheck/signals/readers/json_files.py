@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from rlcheck.signals.readers.collecting import Columns, flat, number, step_name
 from rlcheck.signals.series import RawLog
 
+_PLAIN = (float, int)
 _LISTS = ("log_history", "history", "logs", "records")
 _CONFIG_KEYS = ("config", "settings", "args", "hyperparameters")
 
@@ -72,15 +74,10 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _take(columns: Columns, count: int, record: Mapping[str, Any], config: dict[str, Any]) -> None:
-    # RLlib repeats its whole configuration in every record.
-    for key in _CONFIG_KEYS:
-        if isinstance(record.get(key), Mapping):
-            config.update(record[key])
-    kept = {key: value for key, value in record.items() if key not in _CONFIG_KEYS}
-    entries = {
-        name: value for name, value in flat(kept) if not isinstance(value, str) or _odd(value)
-    }
-    named = step_name(set(entries))
+    # A million records are mostly flat ones of plain numbers: nothing is to be looked for in them.
+    flat_already = all(type(value) in _PLAIN for value in record.values())
+    entries = dict(record) if flat_already else _entries(record, config)
+    named = _step_name(tuple(entries))
     step: float | None = None
     if named is not None:
         try:
@@ -88,6 +85,20 @@ def _take(columns: Columns, count: int, record: Mapping[str, Any], config: dict[
         except ValueError:
             step = float("nan")
     columns.add_record(float(count) if step is None else step, entries)
+
+
+@lru_cache(maxsize=64)
+def _step_name(names: tuple[str, ...]) -> str | None:
+    return step_name(set(names))
+
+
+def _entries(record: Mapping[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    # RLlib repeats its whole configuration in every record.
+    for key in _CONFIG_KEYS:
+        if isinstance(record.get(key), Mapping):
+            config.update(record[key])
+    kept = {key: value for key, value in record.items() if key not in _CONFIG_KEYS}
+    return {name: value for name, value in flat(kept) if not isinstance(value, str) or _odd(value)}
 
 
 def _odd(text: str) -> bool:

@@ -1,0 +1,93 @@
+"""Logged metrics against what their raw data give."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import rlcheck
+from rlcheck.errors import UsageError
+from rlcheck.signals.recomputed import recomputed
+
+
+def raw(rng: np.random.Generator) -> dict:
+    returns, log_ratio = rng.normal(50, 10, (16, 8)), rng.normal(-0.01, 0.2, (16, 8))
+    old = rng.normal(-1, 0.3, (16, 8))
+    values = returns + rng.normal(0, 5, (16, 8))
+    return {
+        "values": values,
+        "returns": returns,
+        "log_probs": old + log_ratio,
+        "old_log_probs": old,
+        "clip_range": 0.2,
+    }
+
+
+def watched(metric: str, formula) -> list[str]:
+    """What a monitor says about a training that logs a metric by a formula."""
+    rng = np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rlcheck.TrainingWarning)
+        with rlcheck.monitor(6000) as watch:
+            for i in range(60):
+                given = raw(rng)
+                watch.log(100 * i, {metric: formula(given)}, raw=given)
+    return list(watch.warned)
+
+
+def ratio(given: dict) -> np.ndarray:
+    return np.exp(given["log_probs"] - given["old_log_probs"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "formula"),
+    [
+        ("explained_variance", lambda g: 1 - np.var(g["returns"] - g["values"]) / np.var(g["returns"])),
+        ("approx_kl", lambda g: (ratio(g) - 1 - np.log(ratio(g))).mean()),
+        ("approx_kl", lambda g: 0.5 * (np.log(ratio(g)) ** 2).mean()),
+        ("approx_kl", lambda g: (g["old_log_probs"] - g["log_probs"]).mean()),
+        ("clip_fraction", lambda g: (np.abs(ratio(g) - 1) > 0.2).mean()),
+        ("clip_fraction", lambda g: (np.abs(ratio(g)[:-1] - 1) > 0.2).mean()),  # nearly all samples
+    ],
+)  # fmt: skip
+def test_what_is_right_is_left_alone(metric, formula):
+    assert watched(metric, formula) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "formula", "fault"),
+    [
+        ("explained_variance", lambda g: 1 - np.var(g["returns"] - g["values"]) / np.var(g["values"]),
+            "explained-variance-misreported"),
+        ("approx_kl", lambda g: (ratio(g) - 1).mean(), "kl-misreported"),
+        ("approx_kl", lambda g: ratio(g).mean(), "kl-misreported"),
+        ("clip_fraction", lambda g: (ratio(g) > 1.2).mean(), "clip-fraction-misreported"),
+        ("clip_fraction", lambda g: (np.abs(ratio(g)) > 0.2).mean(), "clip-fraction-misreported"),
+    ],
+)  # fmt: skip
+def test_a_wrong_formula_is_named(metric, formula, fault):
+    assert f"training-log/{fault}" in watched(metric, formula)
+
+
+def test_tensors_of_any_layout_are_taken_without_their_graph():
+    torch = pytest.importorskip("torch")
+    given = raw(np.random.default_rng(1))
+    tensors = {name: torch.tensor(value, requires_grad=True) for name, value in given.items()}
+    tensors["clip_range"] = 0.2
+    tensors["values"] = tensors["values"].reshape(-1, 1)
+    for name, value in recomputed(given).items():
+        assert recomputed(tensors)[name] == pytest.approx(value)
+
+
+def test_misspelt_names_and_sizes_are_one_sentence():
+    with pytest.raises(UsageError, match="expected some of values, returns"):
+        recomputed({"value": [1.0]})
+    with pytest.raises(UsageError, match="values holds 2 numbers and returns 3"):
+        recomputed({"values": [1.0, 2.0], "returns": [1.0, 2.0, 3.0]})
+
+
+def test_returns_without_variance_have_no_explained_variance():
+    known = recomputed({"values": [1.0, 2.0], "returns": [3.0, 3.0]})
+    assert not any("right" in name for name in known)
