@@ -75,7 +75,9 @@ def _counted(evidence: Evidence) -> str:
 
 
 def _at_known_limit(evidence: Evidence) -> tuple[str, str] | None:
-    """Several episodes reach a known limit, and all of them terminate there."""
+    """Several episodes reach a known limit, and all of them terminate there, unannounced."""
+    if evidence["time_seen"]:
+        return None  # a finite horizon that the observation shows may well be the task's own end
     every = [*evidence["ends"], *evidence["scripted"]]
     for limit in evidence["limits"]:
         there = [end for end in every if end["steps"] == limit]

@@ -72,6 +72,7 @@ class TestEnds:
                 return self.see(), float(self.state[1]), self.hour == 24, False, {}
 
         assert accused(Day, "flags-are-booleans-and-apart") == {}
+        assert accused(lambda: TimeLimit(Day(), 24), "flags-are-booleans-and-apart") == {}
 
     def test_a_task_may_end_where_it_began(self):
         class OutAndHome(gymnasium.Env):

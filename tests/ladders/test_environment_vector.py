@@ -4,10 +4,13 @@ import gymnasium
 import numpy as np
 import pytest
 from environment_cases import Line, failed, first_named, run_all
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorWrapper
 from gymnasium.wrappers import TimeLimit
 
-from rlcheck.records import Status
+from ladders.environment import CONTRACT
+from rlcheck.contracts import Options
+from rlcheck.records import Context, Settings, Status, Trial
 
 VECTOR = ("slots-differ", "autoreset-as-declared")
 
@@ -39,6 +42,30 @@ class TestCorrect:
                 return observations, rewards / 10, *rest
 
         assert failed(run_all(lambda: Tenth(lines()), only=VECTOR)) == set()
+
+    def test_short_episodes_may_coincide_by_chance(self):
+        class Coin(Line):
+            """Two steps, each of which shows a coin."""
+
+            def __init__(self):
+                super().__init__()
+                self.observation_space = spaces.Discrete(2)
+
+            def reset(self, *, seed=None, options=None):
+                super().reset(seed=seed)
+                self.steps = 0
+                return 0, {}
+
+            def step(self, action):
+                self.steps += 1
+                return int(self.np_random.integers(2)), 0.0, self.steps == 2, False, {}
+
+        bound = CONTRACT.bind(lambda: SyncVectorEnv([Coin] * 2), Options())
+        check = next(c for c in CONTRACT.checks if c.name == "environment/slots-differ")
+        for seed in range(30):
+            context = Context(Settings(seed=seed), bound.facts)
+            evidence = check.trial(bound.subject, Trial(seed=seed), context)
+            assert evidence["twins"] is None
 
     def test_a_deterministic_environment_may_be_alike_in_all_slots(self):
         def make():
