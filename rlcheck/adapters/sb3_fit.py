@@ -179,7 +179,8 @@ def fit_rows_of(seen: View) -> Callable[[Sequence[Row], int], None] | None:
 def update_policy_of(seen: View) -> Callable[[Sequence[PolicyRow]], None] | None:
     """`AgentHandle.update_policy` of an on-policy algorithm with discrete actions, else None."""
     model: Any = seen.model
-    if not hasattr(model, "rollout_buffer") or not isinstance(model.action_space, spaces.Discrete):
+    discrete = isinstance(model.action_space, spaces.Discrete)
+    if not hasattr(model, "rollout_buffer") or not discrete or seen.recurrent:
         return None
     return lambda rows: _update_policy(seen, rows)
 
@@ -226,7 +227,10 @@ def _stored(seen: View, row: PolicyRow, count: int) -> tuple[Any, Any]:
 @contextmanager
 def _one_batch(model: Any, rows: int) -> Iterator[None]:
     """One epoch, one minibatch, and the policy loss alone, for a while, where there are such settings."""
-    wanted = {"n_epochs": 1, "batch_size": rows, "ent_coef": 0.0, "target_kl": None}
+    wanted: dict[str, Any] = {"n_epochs": 1, "batch_size": rows, "ent_coef": 0.0}
+    if hasattr(model, "clip_range"):
+        # PPO would stop at once at ratios far from 1; a trust region needs its radius.
+        wanted["target_kl"] = None
     before = {name: getattr(model, name) for name in wanted if hasattr(model, name)}
     for name in before:
         setattr(model, name, wanted[name])

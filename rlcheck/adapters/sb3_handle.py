@@ -34,14 +34,16 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
     from rlcheck.adapters.sb3_fit import fit_rows_of, fit_transition, update_policy_of
 
     seen = view(model, given)
+    # What a recurrent policy thinks of an observation depends on those before it.
+    alone = seen.same_units and not seen.recurrent
     return AgentHandle(
         learn=lambda total_timesteps: _learn(model, total_timesteps),
         predict=lambda observations: _predict(seen, observations),
         sample=lambda observations: _sample(seen, observations),
-        values=_values(seen) if seen.same_units else None,
+        values=_values(seen) if alone else None,
         q_values=_q_values(seen, "q_net") if seen.same_units else None,
-        action_probabilities=_action_probabilities(seen),
-        fit_transition=partial(fit_transition, seen) if seen.same_units else None,
+        action_probabilities=None if seen.recurrent else _action_probabilities(seen),
+        fit_transition=partial(fit_transition, seen) if alone else None,
         fit_rows=fit_rows_of(seen),
         update_policy=update_policy_of(seen),
         copy_to_target=_copy_to_target(model),

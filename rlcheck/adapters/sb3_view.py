@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,12 @@ class View:
             return False
         scaling = (gymnasium.RewardWrapper, gymnasium.wrappers.NormalizeReward)
         return not any(isinstance(wrapper, scaling) for wrapper in self.wrappers)
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the policy answers by more than the observation: it carries a state."""
+        ask = getattr(self.model.policy, "predict_values", None)
+        return ask is not None and "lstm_states" in inspect.signature(ask).parameters
 
     def wrapped(self, observations: Any) -> np.ndarray:
         """Observations [N, ...] after the wrappers, whose running statistics stay as they are."""
