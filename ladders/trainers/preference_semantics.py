@@ -192,9 +192,8 @@ def predict(
             reference = weight @ policy if k is None else k * (weight @ scored.reference)
             sides.append((weight, weight @ policy - reference))
         order = -1 if semantics.swapped else 1
-        loss, *slopes = semantics.link(
-            *(score for _, score in sides[::order]), semantics.beta(beta)
-        )
+        first, second = (score for _, score in sides[::order])
+        loss, *slopes = semantics.link(first, second, semantics.beta(beta))
         total += share * loss
         for side, slope, (weight, _) in zip(SIDES, slopes[::order], sides, strict=True):
             weights.append((0.0 if semantics.frozen == side else share * slope) * weight)

@@ -93,12 +93,13 @@ def _score(opened: OpenRewardTrainer, model: ScoreModel, rows: Sequence[int]) ->
     """Every pair of a batch with what the model says about its two answers."""
     sides = [answers(opened.pairs[row]) for row in rows]
     width = max(len(tokens) for both in sides for tokens in both)
+
+    def scored(tokens: list[int]) -> Scored:
+        return Scored(model.scores(tokens, width), len(tokens))
+
     return [
-        ScoredPair(
-            *(Scored(model.scores(tokens, width), len(tokens)) for tokens in both),
-            opened.margins[row],
-        )
-        for row, both in zip(rows, sides, strict=True)
+        ScoredPair(scored(chosen), scored(rejected), opened.margins[row])
+        for row, (chosen, rejected) in zip(rows, sides, strict=True)
     ]
 
 

@@ -64,15 +64,12 @@ class _Learner:
 
     def __init__(self, opened: OpenRolloutTrainer):
         self.opened = opened
-
-    @property
-    def samples(self) -> int:
-        """Answers scored so far."""
-        return len(self.opened.scored)
+        self.samples = 0
 
     def learn(self, updates: int) -> None:
         """Train as configured, once."""
         train(self.opened.trainer)
+        self.samples = len(self.opened.scored)
 
     def probabilities(self) -> np.ndarray:
         """[1, V] of the answers as the policy stands."""
