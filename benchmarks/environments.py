@@ -117,12 +117,17 @@ def markov_subjects() -> dict[str, tuple[Any, bool]]:
     }
 
 
-def markov_run(name: str, seed: int) -> dict[str, Any]:
+def markov_run(name: str, seed: int, seconds: float | None = None) -> dict[str, Any]:
     """What the Markov test alone says of one subject with one seed."""
     only = ["environment/observation-is-markov"]
-    (result,) = rlcheck.check(
-        markov_subjects()[name][0], "environment", seed=seed, select=only
-    ).results
+    report = rlcheck.check(
+        markov_subjects()[name][0],
+        "environment",
+        seed=seed,
+        select=only,
+        constants={"seconds": seconds} if seconds else {},
+    )
+    (result,) = report.results
     alarm = result.status == "failed"
     restored = alarm and result.message.endswith("the action between them, restore it")
     return {"kind": "markov", "name": name, "seed": seed, "alarm": alarm, "restored": restored}
@@ -238,7 +243,9 @@ def wanted(options: argparse.Namespace) -> list[tuple[str, str, int, Callable[[]
     if options.kind == "markov":
         for name in markov_subjects():
             for one in range(seed, seed + options.repetitions):
-                found.append(("markov", name, one, functools.partial(markov_run, name, one)))
+                found.append(
+                    ("markov", name, one, functools.partial(markov_run, name, one, options.seconds))
+                )
     if options.kind == "time":
         found += [("time", name, 0, functools.partial(time_run, name)) for name in COMMANDS]
     subjects: dict[str, dict[str, Any]] = {

@@ -187,7 +187,9 @@ def judge_farms(evidence: Evidence, context: Context) -> Outcome:
             f"{farm['staying']:.4g} at gamma {evidence['gamma']:g}, finishing the task "
             f"{farm['finishing']:.4g}; expected finishing to pay more"
         )
-        return Outcome(Status.FAILED, message, evidence, {FARMABLE: 0.95}, notes)
+        # Where the base environment is known, comparing with it says what makes the loop pay.
+        known = "base" in context.facts.get("settings", ())
+        return Outcome(Status.FAILED, message, evidence, {FARMABLE: 0.6 if known else 0.95}, notes)
     if evidence["kind"] == "search":
         return _judge_search(evidence, notes)
     if evidence["kind"] == "none":

@@ -16,7 +16,7 @@ from ladders.environment_subject import EnvironmentSubject
 from ladders.environment_walk import show
 from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
 
-ENDS = 12
+ENDS = 40
 RESETS = 40
 BEYOND = 3
 JUMPS = 3
@@ -136,7 +136,8 @@ def judge_past_end(evidence: Evidence, context: Context) -> Outcome:
     ends = evidence["ends"]
     if ends < 5:
         return Outcome(Status.PASSED, f"{ends} ends seen, too few to judge", evidence, {}, notes)
-    reborn = evidence["finals"] == ends and evidence["alive"] >= 0.8 * ends
+    # Not all live on: a new episode may be short too.
+    reborn = evidence["finals"] == ends and evidence["alive"] >= 0.5 * ends
     jumps = evidence["jumps"] >= min(JUMPS, ends / 2)
     if reborn and jumps and evidence["before"] <= ends / 2:
         message = (
@@ -167,7 +168,7 @@ PAST_END = Check(
     name="environment/end-shows-the-state-reached",
     title="The last observation of an episode is the state reached, not the next episode's first.",
     explanation=(
-        "Random play to a dozen ends. If every final observation lies among those of resets although "
+        "Random play to forty ends. If every final observation lies among those of resets although "
         "the ones just before do not, no ordinary move leads there, and steps without a reset go on as "
         "if nothing had ended, then `step` resets by itself and the final state is lost. Steps past the "
         "end that are merely not refused are remarked on: what they do is undefined."
