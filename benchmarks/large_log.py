@@ -50,7 +50,7 @@ def measure(path: Path) -> None:
     """One `rlcheck run` of the file."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     program = Path(sys.executable).with_name("rlcheck")
-    command = [str(program), "run", str(path), "-q"]
+    command = [str(program), "run", str(path), "-q", "-j", "1"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=path.parent, check=False)
     wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

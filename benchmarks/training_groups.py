@@ -132,29 +132,16 @@ CONTINUOUS = (
 HACKED = Pathology("picking up is rewarded", ("reward-hacking", "reward-component-takes-over"))
 
 SB3_PPO = (
-    Pathology("learning rate 1", _TOO_LARGE, {"learning_rate": 1.0}),
-    Pathology("entropy coefficient -2", ("entropy-collapse",), {"ent_coef": -2.0}),
-    Pathology("entropy coefficient 10", ("policy-stays-random", "entropy-explosion"),
-        {"ent_coef": 10.0}),
-    Pathology("learning rate 0", ("ratio-always-one", "policy-stays-random"),
-        {"learning_rate": 0.0}),
-    Pathology("clip range 10", ("clip-never-active", "kl-spikes"),
-        {"clip_range": 10.0, "learning_rate": 1e-2}),
     Pathology("rewards times 1000, advantages as they are", ("critic-explains-nothing",
         "policy-stays-random", "value-loss-explosion"),
         {"normalize_advantage": False}, "large_reward"),
+    Pathology("learning rate 1", _TOO_LARGE, {"learning_rate": 1.0}),
 )  # fmt: skip
-SB3_A2C = Pathology("learning rate 0.5", _TOO_LARGE, {"learning_rate": 0.5})
-SB3_DQN = (
-    Pathology("learning rate 1", _DIVERGED, {"learning_rate": 1.0}),
-    Pathology("target interval beyond the run", ("target-never-updated",),
-        {"target_update_interval": 10**9}),
-)  # fmt: skip
+SB3_DQN = Pathology("target interval beyond the run", ("target-never-updated",),
+    {"target_update_interval": 10**9})  # fmt: skip
 
 # --- the halves -----------------------------------------------------------------------------------
 
-_SB3_QUICK = {"n_steps": 256, "n_epochs": 5}
-_SB3_DQN = {"learning_starts": 500, "train_freq": 4}
 _DISTANCE = ("target_distance",)
 
 
@@ -179,21 +166,17 @@ def _healthy(
 
 
 def _tuning() -> Iterator[Group]:
-    yield from _sick(TUNING, "ppo", "CartPole-v1", 30_000, 6, *PPO)
+    yield from _sick(TUNING, "ppo", "CartPole-v1", 30_000, 6, *PPO[:8])
     yield from _sick(TUNING, "dqn", "CartPole-v1", 3_000, 6, *DQN)
     yield from _sick(TUNING, "dqn", "CartPole-v1", 3_000, 6, *TARGETS, watch=_DISTANCE)
+    yield from _sick(TUNING, "ppo", "Warehouse", 21_000, 6, HACKED)
+    yield _healthy(TUNING, "a2c", "GridWorld-5x5", 12_000, 24)
+    yield _healthy(TUNING, "dqn", "CartPole-v1", 3_000, 16, watch=_DISTANCE)
+    yield from _sick(TUNING, "a2c", "CartPole-v1", 15_000, 6, *ACTOR_CRITIC)
+    yield _healthy(TUNING, "ppo", "GridWorld-9x9", 21_000, 16, "the goal is hardly ever found")
+    yield from _sick(TUNING, "ppo", "CartPole-v1", 30_000, 6, *PPO[8:])
     yield from _sick(TUNING, "dqn", "CartPole-v1", 3_000, 6, DEAD, watch=("dead_fraction",))
-    yield from _sick(TUNING, "a2c", "CartPole-v1", 20_000, 6, *ACTOR_CRITIC)
-    yield from _sick(TUNING, "ddpg", "Pendulum-v1", 3_000, 6, *CONTINUOUS)
-    yield from _sick(TUNING, "ppo", "Warehouse", 25_000, 6, HACKED)
-    yield _healthy(TUNING, "ppo", "GridWorld-9x9", 25_000, 16, "the goal is hardly ever found")
-    yield _healthy(TUNING, "a2c", "Acrobot-v1", 20_000, 16)
-    yield _healthy(TUNING, "a2c", "GridWorld-5x5", 12_000, 16)
-    yield _healthy(TUNING, "dqn", "CartPole-v1", 4_000, 12, watch=_DISTANCE)
-    yield from _sick(TUNING, "reinforce", "CartPole-v1", 5_000, 6, *REINFORCE)
-    yield from _sick(TUNING, "sb3:DQN", "CartPole-v1", 4_000, 1, SB3_DQN[1])
-    yield _healthy(TUNING, "ddpg", "Pendulum-v1", 3_000, 12)
-    yield _healthy(TUNING, "ppo", "CartPole-v1", 25_000, 12, "slow", lr=1e-4)
+    yield from _sick(TUNING, "sb3:DQN", "CartPole-v1", 4_000, 1, SB3_DQN)
 
     yield _healthy(TUNING, "ppo", "CartPole-v1", 50_000, 32)
     yield _healthy(TUNING, "ppo", "CartPole-v1", 50_000, 12, "entropy bonus", entropy_coef=0.01)
@@ -207,36 +190,34 @@ def _test() -> Iterator[Group]:
     # Healthy and pathological ones by turns, so that half a collection is a fair sample, too.
     yield _healthy(TEST, "a2c", "CartPole-v1", 25_000, 32)
     yield from _sick(TEST, "ppo", "CartPole-v1", 34_000, 5, *PPO[:4])
-    yield _healthy(TEST, "ppo", "CartPole-v1", 34_000, 24)
     yield from _sick(TEST, "a2c", "CartPole-v1", 20_000, 5, *ACTOR_CRITIC)
     yield _healthy(TEST, "a2c", "GridWorld-8x8", 12_000, 32)
-    yield _healthy(TEST, "a2c", "MountainCar-v0", 15_000, 24)
-    yield from _sick(TEST, "ppo", "CartPole-v1", 34_000, 5, *PPO[4:8])
-    yield _healthy(TEST, "ppo", "MountainCar-v0", 25_000, 24)
-    yield from _sick(TEST, "dqn", "CartPole-v1", 3_000, 5, *DQN)
-    yield _healthy(TEST, "dqn", "CartPole-v1", 4_000, 20, watch=_DISTANCE)
     yield from _sick(TEST, "dqn", "MountainCar-v0", 3_000, 5, *TARGETS, watch=_DISTANCE)
-    yield _healthy(TEST, "ppo", "GridWorld-8x8", 20_000, 24)
-    yield from _sick(TEST, "ppo", "CartPole-v1", 34_000, 5, *PPO[8:])
-    yield _healthy(TEST, "ppo", "Acrobot-v1", 25_000, 20)
-    yield from _sick(TEST, "ppo", "Warehouse", 25_000, 6, HACKED)
-    yield _healthy(TEST, "ppo", "Warehouse", 25_000, 16)
+    yield _healthy(TEST, "a2c", "MountainCar-v0", 12_000, 40)
+    yield from _sick(TEST, "dqn", "CartPole-v1", 3_000, 5, *DQN)
+    yield _healthy(TEST, "ppo", "GridWorld-8x8", 21_000, 32)
+    yield from _sick(TEST, "ppo", "Warehouse", 21_000, 6, HACKED)
+    yield from _sick(TEST, "ppo", "CartPole-v1", 21_000, 5, PPO[4], PPO[5], PPO[6], PPO[8])
+    yield _healthy(TEST, "dqn", "GridWorld-8x8", 3_000, 24, watch=("dead_fraction",))
+    yield _healthy(TEST, "ppo", "MountainCar-v0", 21_000, 32)
+    yield _healthy(TEST, "ppo", "CartPole-v1", 34_000, 24)
+    yield from _sick(TEST, "ppo", "CartPole-v1", 34_000, 5, PPO[7], PPO[9], PPO[10])
+    yield _healthy(TEST, "a2c", "Acrobot-v1", 12_000, 32)
+    yield from _sick(TEST, "sb3:DQN", "CartPole-v1", 4_000, 1, SB3_DQN)
     yield from _sick(TEST, "dqn", "GridWorld-8x8", 3_000, 5, DEAD, watch=("dead_fraction",))
-    yield _healthy(TEST, "dqn", "GridWorld-8x8", 3_000, 16, watch=("dead_fraction",))
+    yield _healthy(TEST, "ppo", "Warehouse", 21_000, 16)
+    yield _healthy(TEST, "sb3:PPO", "CartPole-v1", 6_000, 1, n_steps=256, n_epochs=5)
+    yield _healthy(TEST, "ppo", "Acrobot-v1", 21_000, 24)
+    yield from _sick(TEST, "sb3:PPO", "CartPole-v1", 5_000, 1, *SB3_PPO)
+    yield _healthy(TEST, "dqn", "CartPole-v1", 3_000, 24, watch=_DISTANCE)
+    yield from _sick(TEST, "ppo", "Acrobot-v1", 21_000, 4, PPO[0], PPO[4], PPO[8])
+    yield _healthy(TEST, "a2c", "FrozenLake-v1", 8_000, 16)
+    yield from _sick(TEST, "reinforce", "CartPole-v1", 4_000, 5, *REINFORCE)
+    yield _healthy(TEST, "reinforce", "CartPole-v1", 5_000, 16)
     yield from _sick(TEST, "ddpg", "Pendulum-v1", 3_000, 5, *CONTINUOUS)
-    yield _healthy(TEST, "ddpg", "Pendulum-v1", 3_000, 16)
-    yield from _sick(TEST, "sb3:DQN", "CartPole-v1", 4_000, 1, SB3_DQN[1])
-    yield from _sick(TEST, "sb3:PPO", "CartPole-v1", 5_000, 1, SB3_PPO[0], SB3_PPO[2], SB3_PPO[5])
-    yield _healthy(TEST, "sb3:PPO", "CartPole-v1", 8_000, 1, **_SB3_QUICK)
-    yield from _sick(TEST, "ppo", "Acrobot-v1", 34_000, 4, PPO[0], PPO[4], PPO[8])
-    yield from _sick(TEST, "reinforce", "CartPole-v1", 5_000, 5, *REINFORCE)
-    yield _healthy(TEST, "ppo", "Pendulum-v1", 30_000, 20, gamma=0.9)
-    yield _healthy(TEST, "a2c", "FrozenLake-v1", 12_000, 16)
-    yield _healthy(TEST, "sb3:DQN", "CartPole-v1", 6_000, 1, **_SB3_DQN)
-    yield from _sick(TEST, "ppo", "GridWorld-8x8", 34_000, 4, PPO[0], PPO[1], PPO[8])
-    yield _healthy(TEST, "reinforce", "CartPole-v1", 8_000, 20)
-    yield _healthy(TEST, "sb3:A2C", "CartPole-v1", 6_000, 1)
-    yield _healthy(TEST, "ppo", "CartPole-v1", 25_000, 16, "slow", lr=2e-4, anneal=False)
+    yield _healthy(TEST, "ddpg", "Pendulum-v1", 3_000, 12)
+    yield _healthy(TEST, "ppo", "Pendulum-v1", 21_000, 16, gamma=0.9)
+    yield from _sick(TEST, "ppo", "GridWorld-8x8", 21_000, 4, PPO[0], PPO[1], PPO[8])
     yield _healthy(TEST, "sac", "Pendulum-v1", 2_500, 12)
     yield from _sick(TEST, "sac", "Pendulum-v1", 3_000, 5, *CONTINUOUS)
 

@@ -234,7 +234,12 @@ def train(group: Group) -> Columns:
 
 
 _OFTEN = {"num_envs": 1, "gradient_steps": 1}
-_SETTINGS = {**GENERAL, "sac": _OFTEN, "ddpg": _OFTEN}
+_SETTINGS = {
+    **GENERAL,
+    "sac": _OFTEN,
+    "ddpg": _OFTEN,
+    "dqn": {**GENERAL["dqn"], "learning_starts": 200},
+}
 
 
 def _train_own(group: Group) -> Columns:

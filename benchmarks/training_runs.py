@@ -84,8 +84,8 @@ def runs(half: str) -> Iterator[Run]:
         if group.half == half and f"{group.name}|step" in stored.files:
             start = group.name + "|"
             own = {k.removeprefix(start): stored[k] for k in stored.files if k.startswith(start)}
-            for place, seed in enumerate(group.seeds):
-                yield Run(group, seed, _log(group, place, own))
+            for place in range(len(own["step"])):
+                yield Run(group, group.seeds.start + place, _log(group, place, own))
 
 
 def _log(group: Group, place: int, stored: dict[str, np.ndarray]) -> Log:

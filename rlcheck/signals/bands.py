@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlcheck.signals.findings import RETURN_SIGNALS
+from rlcheck.signals.findings import RETURN_SIGNALS, Alarm
 from rlcheck.signals.series import Series
 
 USUAL: Mapping[str, tuple[float, float]] = {
@@ -23,6 +23,15 @@ USUAL: Mapping[str, tuple[float, float]] = {
 (arXiv:1707.06347, arXiv:2006.05990), a critic that learns, units that live (arXiv:2302.12902)."""
 
 _LEAST = 10
+_MOVING = (
+    *RETURN_SIGNALS,
+    "eval_return",
+    "episode_length",
+    "entropy",
+    "action_std",
+    "q_mean",
+    "q_max",
+)
 
 
 class Band(NamedTuple):
@@ -33,20 +42,22 @@ class Band(NamedTuple):
     label: str
 
 
-def healthy_band(name: str, points: Series, window: tuple[float, float]) -> Band | None:
-    """The usual range of a signal, else what the run itself did before the alarm; None for neither.
+def healthy_band(name: str, points: Series, alarm: Alarm) -> Band | None:
+    """What the detector says, else the usual range, else what the run did before the alarm, or None.
 
-    What the return did before an alarm is no measure of health.
+    What the return or the entropy did before an alarm is no measure of health: they are to move.
 
     Args:
         name: of the signal.
         points: its finite values.
-        window: first and last step of the alarm.
+        alarm: what was seen.
     """
+    if name in alarm.healthy:
+        return Band(*alarm.healthy[name], "healthy")
     if name in USUAL:
         return Band(*USUAL[name], "usual")
-    before = points.values[points.steps < window[0]]
-    if len(before) < _LEAST or name in (*RETURN_SIGNALS, "episode_length"):
+    before = points.values[points.steps < alarm.window[0]]
+    if len(before) < _LEAST or name in _MOVING:
         return None
     low, high = np.percentile(before, [5, 95])
     return Band(float(low), float(high), "before the alarm")

@@ -35,6 +35,7 @@ from rlcheck.signals.bands import healthy_band
 from rlcheck.signals.findings import PREFIX, Alarm, Clear, Detector, Doubt, Finding, counts
 from rlcheck.signals.readers.places import FORMATS, read
 from rlcheck.signals.recognising import recognise
+from rlcheck.signals.recomputed import PREFIX as RECOMPUTED
 from rlcheck.signals.series import Log
 from rlcheck.signals.statistics import thinned
 from rlcheck.subjects import LogPath
@@ -133,7 +134,8 @@ def _require_signals(log: Log, path: str, columns: list[str]) -> None:
 def _what_was_read(log: Log) -> str:
     ends = [points.steps[[0, -1]] for points in log.signals.values() if len(points)]
     last = max((end[1] for end in ends), default=0.0)
-    return f"{len(log.signals)} signals up to step {last:,.0f}: {', '.join(sorted(log.signals))}"
+    names = sorted(name for name in log.signals if not name.startswith(RECOMPUTED))
+    return f"{len(names)} signals up to step {last:,.0f}: {', '.join(names)}"
 
 
 def _check(detector: Detector) -> Check:
@@ -154,7 +156,7 @@ def _check(detector: Detector) -> Check:
                 "healthy": {
                     name: list(band)
                     for name in shown
-                    if (band := healthy_band(name, log[name], found.window)) is not None
+                    if (band := healthy_band(name, log[name], found)) is not None
                 },
             }
         if isinstance(found, Clear):

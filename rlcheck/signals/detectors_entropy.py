@@ -57,6 +57,7 @@ def entropy_collapse(log: Log) -> Finding:
         f"value, in {steps(span)}, while {returns.in_words()}",
         span,
         {"entropy": end.median * largest, "share": end.median, "return": returns.last.median},
+        healthy={"entropy": (_COLLAPSED * largest, largest)},
     )
 
 

@@ -74,6 +74,7 @@ def q_bounded(log: Log) -> Finding:
                 f"{end.median / bound:.0f} times the {show(bound)} that rewards can add up to",
                 span,
                 {"q": end.median, "largest_return": bound},
+                healthy={"q_mean": (-bound, bound), "q_max": (-bound, bound)},
             )
         if end.median > limit:
             remark = (
@@ -216,6 +217,7 @@ def value_loss_bounded(log: Log) -> Finding:
         span,
         {"first": early.median, "last": end.median},
         strength=0.8,
+        healthy={ours: (0.0, ceiling)},
     )
 
 

@@ -29,6 +29,7 @@ class Alarm:
         window: first and last step of the stretch that shows it.
         numbers: those of the message, for programs.
         strength: how surely it is this fault, in [0, 1].
+        healthy: signal -> the range in which it would have raised no alarm, for plots.
     """
 
     fault: str
@@ -36,6 +37,7 @@ class Alarm:
     window: tuple[float, float]
     numbers: Mapping[str, float] = field(default_factory=dict)
     strength: float = 0.9
+    healthy: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rlcheck.signals.bands import USUAL, healthy_band
+from rlcheck.signals.findings import Alarm
 from rlcheck.signals.series import series
 from rlcheck.signals.vocabulary import BY_NAME
 
@@ -14,7 +15,9 @@ def test_usual_ranges_are_of_known_signals_and_possible():
 
 def test_without_a_usual_range_the_run_before_the_alarm_counts():
     points = series(range(100), [1.0] * 50 + [900.0] * 50)
-    assert healthy_band("grad_norm", points, (50, 99)) == (1.0, 1.0, "before the alarm")
-    assert healthy_band("grad_norm", points, (3, 99)) is None
-    assert healthy_band("episode_return", points, (50, 99)) is None
-    assert healthy_band("approx_kl", points, (0, 99)).label == "usual"
+    alarm = Alarm("gradients-exploding", "", (50, 99), healthy={"q_mean": (0, 5)})
+    assert healthy_band("grad_norm", points, alarm) == (1.0, 1.0, "before the alarm")
+    assert healthy_band("grad_norm", points, Alarm("", "", (3, 99))) is None
+    assert healthy_band("episode_return", points, alarm) is None
+    assert healthy_band("approx_kl", points, alarm).label == "usual"
+    assert healthy_band("q_mean", points, alarm) == (0, 5, "healthy")
