@@ -9,7 +9,7 @@ import numpy as np
 from ladders.env import encode_states
 from ladders.exam import design
 from ladders.mdp import MDP
-from ladders.training import SHORT_STEPS, Trained, exam_gamma, small_rollout, train
+from ladders.training import SHORT_STEPS, Latest, Trained, exam_gamma, small_rollout, train
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.records import Context, Evidence, Settings, Trial
@@ -25,14 +25,11 @@ def collect(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
 
     Where a rollout is short, `learn` goes on until several are known.
     """
-    key = (id(subject), trial.seed, context.settings)
-    if not _collected or _collected[0][0] != key:
-        _collected[:] = [(key, _collect(subject, trial, context))]
-    return _collected[0][1]
+    key = (trial.seed, context.settings)
+    return _latest.of(subject, key, lambda: _collect(subject, trial, context))
 
 
-_collected: list[tuple[tuple[Any, ...], Evidence]] = []
-"""The last collection: three checks look at it one after another."""
+_latest: Latest[Evidence] = Latest()
 
 
 def _collect(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
@@ -101,10 +98,5 @@ def exam_mdp(context: Context) -> MDP:
 
 def shows_no_experience(facts: Evidence, settings: Settings) -> str | None:
     """Why stored experience cannot be looked at, None where it can."""
-    if "experience" not in facts.get("capabilities", ()):
-        return "the subject does not show what it stores"
-    if facts.get("actions") == "continuous":
-        return (
-            "in the exam a continuous action is drawn, so a stored one does not say what was done"
-        )
-    return None
+    known = "experience" in facts.get("capabilities", ())
+    return None if known else "the subject does not show what it stores"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from rlcheck.records import Check, Context, Evidence, Outcome, Status, one_trial
 
 def judge_rows(evidence: Evidence, context: Context) -> Outcome:
     """Every row is a step of the environment; a departure is named where a mistake explains it all."""
-    rows = _rows(evidence["parts"][0])
+    rows = _rows(evidence["parts"][0], context)
     if rows is None or not len(rows.states):
         message = "nothing was stored, or not in the form in which the environment gave it"
         return Outcome(Status.SKIPPED, message)
@@ -58,10 +59,9 @@ def _explanations(
     return [whole] if whole else stored_rows.explanations(mdp, rows)
 
 
-def _rows(part: dict[str, Any]) -> Rows | None:
+def _rows(part: dict[str, Any], context: Context) -> Rows | None:
     if part["states"] is None or part["rewards"] is None:
         return None
-    states, actions = np.array(part["states"]), np.array(part["actions"], dtype=int)
     rewards = np.array(part["rewards"])
     if part["dones"] is None:
         # A rollout is in order: what was done is known from the environment, wherever it is stored.
@@ -71,7 +71,11 @@ def _rows(part: dict[str, Any]) -> Rows | None:
         return Rows(np.array(happened["states"]), np.array(happened["actions"]), rewards)
     if part["next_states"] is None:
         return None
-    return Rows(states, actions, rewards, np.array(part["next_states"]), np.array(part["dones"]))
+    stored = part["states"], part["actions"], rewards, part["next_states"], part["dones"]
+    rows = Rows(*(np.array(column) for column in stored))
+    if context.facts.get("actions") == "continuous":
+        return stored_rows.with_likely_actions(exam_mdp(context), rows)
+    return replace(rows, actions=rows.actions.astype(int))
 
 
 ROWS = Check(

@@ -21,11 +21,12 @@ Columns = Mapping[str, np.ndarray]
 
 def disorder(columns: Columns) -> dict[str, int]:
     """Relation -> rows that break it."""
-    seen, actions = columns["observations"], columns["actions"]
+    seen = columns["observations"][:, None]
+    acted = np.stack([columns["observations"], columns["actions"]], axis=1)
     return {
         "V is one number for each observation": _varies(columns["values"], seen),
         "log pi is one number for each observation and action": _varies(
-            columns["log_probs"], seen * (1 + actions.max(initial=0)) + actions
+            columns["log_probs"], acted
         ),
         "return - advantage = V": int(
             (
@@ -40,9 +41,10 @@ def _near(columns: Columns) -> float:
     return NEAR * (1.0 + float(np.abs(columns["returns"]).max(initial=0.0)))
 
 
-def _varies(column: np.ndarray, groups: np.ndarray) -> int:
-    """Rows that differ from the first of their group."""
-    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+def _varies(column: np.ndarray, keys: np.ndarray) -> int:
+    """Rows that differ from the first with the same key."""
+    _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    group = group.reshape(-1)
     return int((np.abs(column - column[first[group]]) > NEAR * (1.0 + np.abs(column))).sum())
 
 

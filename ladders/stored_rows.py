@@ -9,7 +9,7 @@ the few at the edge of a buffer, and the truth does not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,14 +75,38 @@ def _model(mdp: MDP, allowed) -> Model:
     return [[allowed(s, a) for a in range(mdp.n_actions)] for s in range(mdp.n_states)]
 
 
+def with_likely_actions(mdp: MDP, rows: Rows) -> Rows:
+    """The rows with the action, of those that the environment has, that most columns agree with.
+
+    In the exam a continuous action is drawn, so the stored one does not say what was done; a mistake in
+    one column leaves the others to tell.
+    """
+    columns = [
+        (2.0, rows.rewards, reward_models(mdp, bootstrapped=False)),
+        (2.0, rows.next_states, next_state_models(mdp)),
+        (1.0, rows.dones, done_models(mdp)),
+    ]
+    votes = np.zeros((len(rows.states), mdp.n_actions))
+    for action in range(mdp.n_actions):
+        supposed = replace(rows, actions=np.full(len(rows.states), action))
+        for weight, values, models in columns:
+            assert values is not None
+            _, correct = models[0]
+            says = _sizes(correct, supposed) > 0
+            agrees = np.where(_holds(correct, values, supposed), weight, -weight)
+            votes[:, action] += np.where(says, agrees, 0.0)
+    return replace(rows, actions=votes.argmax(axis=1))
+
+
 def _successors(mdp: MDP, state: int, action: int) -> list[int]:
     return [int(s) for s in np.nonzero(mdp.transitions[state, action])[0]]
 
 
-def reward_models(mdp: MDP) -> Models:
-    """`correct` and mistakes in the reward column; nothing is said of steps that a time limit cuts.
+def reward_models(mdp: MDP, bootstrapped: bool) -> Models:
+    """`correct` and mistakes in the reward column.
 
-    There on-policy code may have added the value of the state that was reached.
+    On-policy code may add the value of the state that was reached to the reward of a step that a time
+    limit cuts; then (`bootstrapped`) nothing is said of such steps.
     """
     before = predecessors(mdp)
     ends = mdp.terminated | mdp.truncated
@@ -113,7 +137,8 @@ def reward_models(mdp: MDP) -> Models:
         ("reward-clipped", same_step(np.sign)),
         ("reward-sign-flipped", same_step(np.negative)),
     ]
-    return [(name, _where(model, ~mdp.truncated)) for name, model in models]
+    kept = ~mdp.truncated if bootstrapped else np.ones_like(mdp.truncated)
+    return [(name, _where(model, kept)) for name, model in models]
 
 
 def next_state_models(mdp: MDP) -> Models:
@@ -175,7 +200,7 @@ def explanations(mdp: MDP, rows: Rows) -> list[Explanation] | None:
     Rows of another kind (n-step returns, scaled rewards) depart in a column that no mistake explains.
     """
     columns: list[tuple[str, np.ndarray | None, Models]] = [
-        ("reward", rows.rewards, reward_models(mdp)),
+        ("reward", rows.rewards, reward_models(mdp, bootstrapped=rows.dones is None)),
         ("next observation", rows.next_states, next_state_models(mdp)),
         ("done", rows.dones, done_models(mdp)),
     ]
@@ -200,13 +225,8 @@ def _bootstrapping(rows: Rows) -> Rows:
     assert rows.dones is not None
     assert rows.next_states is not None
     kept = rows.dones < 0.5
-    return Rows(
-        rows.states[kept],
-        rows.actions[kept],
-        rows.rewards[kept],
-        rows.next_states[kept],
-        rows.dones[kept],
-    )
+    columns = (rows.states, rows.actions, rows.rewards, rows.next_states, rows.dones)
+    return Rows(*(column[kept] for column in columns))
 
 
 def _explain(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -69,17 +69,34 @@ def small_rollout(facts: Evidence) -> dict[str, Any]:
     }
 
 
-_short: list[tuple[tuple[Any, ...], Trained]] = []
+T = TypeVar("T")
+
+
+class Latest(Generic[T]):
+    """The last thing computed for a subject, since several checks look at it one after another."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[AgentSubject, tuple[Any, ...], T] | None = None
+
+    def of(self, subject: AgentSubject, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
+        """What was computed for this very subject and key, or what `compute` returns now."""
+        # The subject itself is kept: the id of one that is gone may be given to another.
+        if self._kept is None or self._kept[0] is not subject or self._kept[1] != key:
+            self._kept = subject, key, compute()
+        return self._kept[2]
+
+
+_short: Latest[Trained] = Latest()
 
 
 def short_training(subject: AgentSubject, context: Context, seed: int) -> Trained:
-    """The short training that several checks look at; the last one is kept, for they follow closely."""
-    key = (id(subject), seed, context.settings)
-    if not _short or _short[0][0] != key:
-        options = small_rollout(context.facts)
-        trained = train(subject, context, seed=seed, steps=SHORT_STEPS, options=options)
-        _short[:] = [(key, trained)]
-    return _short[0][1]
+    """The short training that several checks look at."""
+    options = small_rollout(context.facts)
+
+    def compute() -> Trained:
+        return train(subject, context, seed=seed, steps=SHORT_STEPS, options=options)
+
+    return _short.of(subject, (seed, context.settings), compute)
 
 
 def train(

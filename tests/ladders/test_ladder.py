@@ -9,7 +9,7 @@ import rlcheck
 from examples.numpy_q_learning import make_agent
 from ladders.contract import CONTRACT
 from ladders.tasks import tabular_task
-from ladders.training import ONE_STEP, outputs, same, train
+from ladders.training import ONE_STEP, Latest, outputs, same, train
 from rlcheck.contracts import Options
 from rlcheck.records import Context, Verdict
 
@@ -169,3 +169,16 @@ def test_a_slow_but_correct_learner_is_never_called_faulty(step_size):
         report = rlcheck.check(make_slow, "agent", gamma=0.9, budget="quick", seed=seed)
         assert report.verdict in (Verdict.PASSED, Verdict.INCONCLUSIVE)
         assert not [result for result in report.results if result.status == "failed"]
+
+
+def test_what_is_kept_of_one_subject_is_not_shown_for_another():
+    class Subject:
+        pass
+
+    latest, told = Latest(), []
+    for number in range(50):
+        # Each is gone before the next is made, which may get its id.
+        told.append(latest.of(Subject(), (), lambda number=number: number))
+    assert told == list(range(50))
+    kept = Subject()
+    assert latest.of(kept, (), lambda: "first") == latest.of(kept, (), lambda: "second")
