@@ -227,4 +227,7 @@ def _headline(evidence: Evidence) -> str:
         return message
     expected, got = (np.asarray(evidence[key])[tuple(index)] for key in ("expected", "got"))
     where = f" at {index}" if index else ""
-    return f"{message}: expected {expected:.6g}, got {got:.6g}{where}"
+    shown = f"expected {expected:.6g}, got {got:.6g}"
+    if f"{expected:.6g}" == f"{got:.6g}":
+        shown += f", which is {got - expected:+.1e} away"
+    return f"{message}: {shown}{where}"

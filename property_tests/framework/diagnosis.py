@@ -150,9 +150,20 @@ def signature(contract: FunctionContract, fault: str, domain: Domain) -> frozens
     version = next(version for version in contract.faults if version.name == fault)
     conventions = {c.name: c.options[0] for c in contract.conventions}
     fitted = Fitted(contract, None, domain, conventions, model=version.model)
+    fitted = replace(fitted, domain=_with_its_outputs(fitted))
     return frozenset(
-        prop.name for prop in contract.properties if applies(prop, domain) and _broken(fitted, prop)
+        prop.name
+        for prop in contract.properties
+        if applies(prop, fitted.domain) and _broken(fitted, prop)
     )
+
+
+def _with_its_outputs(fitted: Fitted) -> Domain:
+    """The domain without the outputs that the subject returned and a faulty version does not."""
+    case = pool(fitted.contract.cases, fitted.domain, 0, 30)[0]
+    missing = fitted.contract.outputs[len(Run(fitted).outputs(case)) :]
+    can = fitted.domain.can - {f"output {output.name}" for output in missing}
+    return replace(fitted.domain, can=can)
 
 
 def applies(prop: Property, domain: Domain) -> bool:

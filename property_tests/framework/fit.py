@@ -35,6 +35,10 @@ PROBES = 30
 
 EVERY = 3
 """Of the probes, one in so many is compared with every faulty version."""
+
+SOMETIMES = 0.2
+"""Share of the inputs that a function answers which raises on the others; below it, it fits no form."""
+
 PLAN_FIELDS = {
     "arrays": [str(kind) for kind in Kind],
     "layout": [str(layout) for layout in Layout],
@@ -236,7 +240,7 @@ def _try(fitted: Fitted) -> Attempt:
         fitted = _with_outputs(fitted, outputs)
     agreement = _agreement(fitted, cases, outputs)
     single = replace(fitted, precision="float32")
-    if not all(agreement) and _rounds_to_single(cases, agreement):
+    if not all(agreement) and _rounds_to_single(fitted.domain, cases, agreement):
         coarser = _agreement(single, cases, outputs)
         if all(coarser):
             fitted, agreement = single, coarser
@@ -253,12 +257,15 @@ def _agreement(fitted: Fitted, cases: PooledCases, outputs: Sequence[Outputs | N
     ]
 
 
-def _rounds_to_single(cases: PooledCases, agreement: Sequence[bool]) -> bool:
+def _rounds_to_single(domain: Domain, cases: PooledCases, agreement: Sequence[bool]) -> bool:
     """Whether answers are right wherever single precision has every number, and wrong elsewhere only.
 
     `gamma * (1 - dones.float())` rounds gamma before it meets numbers of double precision: not what a
-    rollout in single precision would notice. A mistake is there for gamma = 0.5 as for 0.9.
+    rollout in single precision would notice. A mistake is there for gamma = 0.5 as for 0.9. Where gamma
+    is the function's own, and none of single precision, this cannot be asked.
     """
+    if not all(_is_single(value) for _, value in domain.fixed):
+        return True
     exact = [all(map(_is_single, case.values())) for case in cases]
     return any(exact) and all(
         same for same, is_exact in zip(agreement, exact, strict=True) if is_exact
@@ -307,14 +314,29 @@ def _best(raw: Any, contract: FunctionContract, attempts: list[Attempt]) -> Fitt
     if not running:
         # An answer of the wrong shape or type is a finding; a function that always raises is none.
         answering = [a for a in attempts if a.problem and a.problem.kind != "raised"]
-        if answering:
-            return answering[0].fitted
-        raise BindingError(_why_not(raw, contract, attempts[0]))
+        sometimes = _running_sometimes(attempts)
+        if answering or sometimes:
+            return (answering[0] if answering else sometimes[0]).fitted
+        # What a list lacks says little about a function of arrays.
+        natural = next((a for a in attempts if _plan(a).kind is not Kind.LIST), attempts[0])
+        raise BindingError(_why_not(raw, contract, natural))
     scores: list[tuple[bool, bool, float, float]] = []
     for number, attempt in enumerate(running):
         twin = next((k for k, other in enumerate(running[:number]) if _same(other, attempt)), None)
         scores.append(_score(attempt) if twin is None else scores[twin])
     return running[scores.index(max(scores))].fitted
+
+
+def _running_sometimes(attempts: list[Attempt]) -> list[Attempt]:
+    """Those that raise on some inputs only, the richest of them included; the best first."""
+
+    def answered(attempt: Attempt) -> float:
+        given = answers(Run(attempt.fitted), attempt.cases)
+        return sum(output is not None for output in given) / len(given)
+
+    shares = [answered(attempt) for attempt in attempts]
+    order = sorted(range(len(attempts)), key=lambda k: -shares[k])
+    return [attempts[k] for k in order if shares[k] >= SOMETIMES]
 
 
 def _same(one: Attempt, other: Attempt) -> bool:

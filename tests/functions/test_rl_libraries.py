@@ -7,8 +7,10 @@ import rl_libraries as libraries
 from row_checks import verdict
 
 ONE_CLIP = {"constants": {"c_clip": 1.0}}
-GAMMA = {"constants": {"gamma": libraries.GAMMA}}
-BOTH = {"constants": {"gamma": libraries.GAMMA, "lam": libraries.LAM}}
+SINGLE = {"precision": "float32"}
+"""TorchRL's vectorised estimators drop weights below 1e-7, whatever the precision."""
+GAMMA = {"constants": {"gamma": libraries.GAMMA}, "dialect": SINGLE}
+BOTH = {"constants": {"gamma": libraries.GAMMA, "lam": libraries.LAM}, "dialect": SINGLE}
 
 TORCHRL = [
     ("gae", libraries.torchrl_gae, {}),
