@@ -273,9 +273,11 @@ def _rounds_to_single(domain: Domain, cases: PooledCases, agreement: Sequence[bo
 
 
 def _is_single(value: Any) -> bool:
-    """Whether single precision has these very numbers."""
+    """Whether single precision has these very numbers; what is no number cannot be rounded."""
     array = np.asarray(value)
-    return bool(np.all(array.astype(np.float32).astype(np.float64) == array))
+    return array.dtype.kind != "f" or bool(
+        np.all(array.astype(np.float32).astype(np.float64) == array)
+    )
 
 
 @lru_cache(maxsize=64)
