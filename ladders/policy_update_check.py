@@ -30,17 +30,19 @@ RATIOS = {
     "before the clip": (1 / FAR, FAR),
 }
 """Update -> ratios of the row with advantage 1 and of that with -1."""
+ALIKE = "as one state"
+"""A further update, in which the second row has the other action: both make action 0 likelier."""
 
 
 def update_policies(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
     """Change of log pi of both actions under each update, all of one and the same fresh agent."""
     changes: dict[str, list[float]] = {}
-    for name, ratios in RATIOS.items():
+    for name, ratios in {**RATIOS, ALIKE: (1.0, 1.0)}.items():
         trained = train(subject, context, env_id=EXAM, seed=trial.seed, steps=0)
         observations = encode_states(trained.mdp.n_states, "one-hot")[:2]
         rows = [
-            PolicyRow(observation, 0, advantage, ratio)
-            for observation, advantage, ratio in zip(observations, (1.0, -1.0), ratios, strict=True)
+            PolicyRow(observations[0], 0, 1.0, ratios[0]),
+            PolicyRow(observations[1], int(name == ALIKE), -1.0, ratios[1]),
         ]
         changes[name] = _change(trained.agent, rows, observations)
     clips = any(hasattr(trained.agent.native, name) for name in ALIASES["clip_range"])
@@ -63,6 +65,10 @@ def judge_update(evidence: Evidence, context: Context) -> Outcome:
     """Directions first; then, where the agent clips, which updates stand still."""
     plain = np.array(evidence["changes"]["ratio 1"])
     told = [f"advantage 1 changed log pi by {plain[0]:+.2g}, advantage -1 by {plain[1]:+.2g}"]
+    alike = np.array(evidence["changes"][ALIKE])
+    if np.abs(plain).max() < STILL * np.abs(alike).max() and np.ptp(alike) < STILL * alike.max():
+        message = "an update cannot tell two observations apart: opposite advantages cancel"
+        return _failed(message, told, {"observation-ignored": 0.8})
     if np.abs(plain).max() < NOTHING:
         return _failed("an update moves no probability", told, {"no-policy-gradient": 0.8})
     if plain[0] > 0 > plain[1]:
@@ -82,7 +88,7 @@ def _judge_clipping(evidence: Evidence) -> Outcome:
     lines = [
         f"ratios {RATIOS[name][0]:g} for A = 1 and {RATIOS[name][1]:g} for A = -1: log pi changed by "
         f"{change[0]:+.2g} and {change[1]:+.2g}"
-        for name, change in changes.items()
+        for name, change in zip(RATIOS, (plain, beyond, before), strict=True)
     ]
     if np.array_equal(plain, beyond) and np.array_equal(plain, before):
         message = "the stored log-probabilities change nothing; expected them in the ratio"
@@ -133,6 +139,7 @@ POLICY_UPDATE = Check(
         "clip-missing",
         "old-log-prob-recomputed",
         "no-policy-gradient",
+        "observation-ignored",
     ),
     references=("https://arxiv.org/abs/1707.06347",),
 )

@@ -40,7 +40,7 @@ def fit_transition(
     model: Any = seen.model
     on_policy = hasattr(model, "rollout_buffer")
     losses = []
-    with _logger(model) as logger, _short_rollout(model):
+    with _logger(model) as logger, _steady_rate(model), _short_rollout(model):
         if not on_policy:
             row = Row(observation, action, reward, next_observation, terminated, truncated)
             _fill_replay(seen, [row])
@@ -74,6 +74,21 @@ def _logger(model: BaseAlgorithm) -> Iterator[Any]:
         for name in names:
             vars(model).pop(name, None)
         vars(model).update(before)
+
+
+@contextmanager
+def _steady_rate(model: Any) -> Iterator[None]:
+    """The largest learning rate of the model's schedule for a while: a warm-up would begin at 0."""
+    schedule = getattr(model, "lr_schedule", None)
+    if not callable(schedule):
+        yield
+        return
+    rate = max(float(schedule(progress)) for progress in (1.0, 0.5, 0.0))
+    model.lr_schedule = lambda _: rate
+    try:
+        yield
+    finally:
+        model.lr_schedule = schedule
 
 
 @contextmanager
@@ -168,7 +183,7 @@ def fit_rows_of(seen: View) -> Callable[[Sequence[Row], int], None] | None:
         return None
 
     def fit(rows: Sequence[Row], steps: int) -> None:
-        with _logger(model):
+        with _logger(model), _steady_rate(model):
             _fill_replay(seen, rows)
             model.train(gradient_steps=steps, batch_size=model.batch_size)
             model.replay_buffer.reset()
@@ -191,6 +206,7 @@ def _update_policy(seen: View, rows: Sequence[PolicyRow]) -> None:
     count = model.rollout_buffer.n_envs
     with (
         _logger(model),
+        _steady_rate(model),
         _short_rollout(model, len(rows) * count),
         _one_batch(model, len(rows) * count),
     ):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from stable_baselines3 import PPO
 
 import rlcheck
 from benchmarks.agents.correct import CORRECT
@@ -211,8 +212,22 @@ SHOWN = (
     "ppo-unswapped-advantages", "a2c-lambda-for-gamma", "dqn-early-dones",
     "dqn-mean-over-actions", "dqn-broadcast-loss", "dqn-no-terminal-mask",
     "ppo-negated-advantages", "ppo-recomputed-old-log-prob", "ppo-no-clip", "ppo-optimistic-clip",
-    "ppo-detached-policy", "a2c-ascending-loss",
+    "ppo-detached-policy", "a2c-ascending-loss", "ppo-pooled-features",
 )  # fmt: skip
+
+
+def warmed_up(env, *, seed, gamma=0.99):
+    return PPO(
+        "MlpPolicy", env, seed=seed, gamma=gamma, learning_rate=lambda left: 3e-4 * (1 - left)
+    )
+
+
+def test_a_learning_rate_that_starts_at_zero_is_no_fault():
+    report = rlcheck.check(warmed_up, "agent", gamma=GAMMA, budget="quick", select=CHECKS)
+    status = {result.check: str(result.status) for result in report.results}
+    assert status["agent/policy-update-follows-advantage"] == "passed"
+
+
 SEEN_RIGHT = ("ppo-relu", "ppo-eight-envs", "a2c-adam", "dqn-quick", "dqn-four-envs")
 
 
