@@ -20,7 +20,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessPool
 
 # The command is run as a file: the checkout, not its `benchmarks` folder, has to be importable.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -35,7 +35,7 @@ def key(subject: Subject) -> str:
     return f"{subject.contract}/{subject.name}"
 
 
-def ask(name: str, seed: int) -> dict[str, Any]:
+def ask(name: str, seed: int, examples: int) -> dict[str, Any]:
     """What rlcheck says about the subject of that name."""
     import torch
 
@@ -52,6 +52,7 @@ def ask(name: str, seed: int) -> dict[str, Any]:
             dialect=subject.dialect,
             constants=subject.constants,
             seed=seed,
+            max_examples=examples,
         )
     except UsageError as error:
         return {"verdict": "refused", "said": str(error), "named": []}
@@ -71,28 +72,30 @@ def stored(path: Path) -> dict[str, dict[str, Any]]:
     return {line["key"]: line for line in map(json.loads, lines)}
 
 
-def measure(
-    todo: Sequence[Subject], path: Path, jobs: int, seed: int, timeout: float, seconds: float
-) -> None:
+def measure(todo: Sequence[Subject], path: Path, chosen: argparse.Namespace) -> None:
     """Ask about each of them until the seconds are over; one that hangs or crashes says so."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + chosen.seconds
+    setting = {"seed": chosen.seed, "examples": chosen.examples}
     waiting = list(reversed(todo))
     # Workers start from a clean interpreter: forking after torch has started threads may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPool(max_workers=jobs, context=context) as pool, path.open("a") as file:
+    with ProcessPool(max_workers=chosen.jobs, context=context) as pool, path.open("a") as file:
         while waiting and time.monotonic() < deadline:
-            now = [waiting.pop() for _ in range(min(jobs, len(waiting)))]
+            now = [waiting.pop() for _ in range(min(chosen.jobs, len(waiting)))]
             start = time.monotonic()
-            futures = [pool.schedule(ask, args=[key(s), seed], timeout=timeout) for s in now]
+            futures = [
+                pool.schedule(ask, args=[key(s), *setting.values()], timeout=chosen.timeout)
+                for s in now
+            ]
             for subject, future in zip(now, futures, strict=True):
                 try:
                     answer = future.result()
                 except RunTimeout:
-                    answer = {"verdict": "hung", "named": [], "said": f"over {timeout} s"}
-                except (ProcessExpired, Exception) as error:
+                    answer = {"verdict": "hung", "named": [], "said": f"over {chosen.timeout} s"}
+                except Exception as error:
                     said = f"{type(error).__name__}: {error}"
                     answer = {"verdict": "crashed", "named": [], "said": said}
-                answer |= {"key": key(subject), "digest": subject.digest, "seed": seed}
+                answer |= {"key": key(subject), "digest": subject.digest, **setting}
                 answer["seconds"] = round(time.monotonic() - start, 1)
                 file.write(json.dumps(answer) + "\n")
                 file.flush()
@@ -105,6 +108,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--again", action="store_true", help="ask again where the answer was wrong")
     parser.add_argument("--jobs", type=int, default=1, help="worker processes (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="seed of every check (default 0)")
+    parser.add_argument("--examples", type=int, default=100, help="inputs a property (default 100)")
     parser.add_argument("--timeout", type=float, default=240.0, help="seconds a subject")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start none after them")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
@@ -121,12 +125,13 @@ def main() -> None:
     todo = []
     for subject in everything:
         answer = known.get(key(subject), {})
-        old = answer.get("digest") == subject.digest and answer.get("seed") == chosen.seed
+        now = {"digest": subject.digest, "seed": chosen.seed, "examples": chosen.examples}
+        old = now.items() <= answer.items()
         if fnmatchcase(key(subject), chosen.only) and not (
             old and not (chosen.again and naming_summary.wrong(subject, answer))
         ):
             todo.append(subject)
-    measure(todo, path, chosen.jobs, chosen.seed, chosen.timeout, chosen.seconds)
+    measure(todo, path, chosen)
     known = stored(path)
     answered = [(s, known[key(s)]) for s in everything if key(s) in known]
     text = naming_summary.markdown(answered, len(everything))
