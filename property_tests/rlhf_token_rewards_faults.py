@@ -17,7 +17,8 @@ Place = Callable[[Array], int]
 
 
 def _last(kept: Array) -> int:
-    return int(np.flatnonzero(kept)[-1])
+    """The last column that counts; of an empty row, as an argmax from the end has it."""
+    return int(np.flatnonzero(kept)[-1]) if kept.any() else len(kept) - 1
 
 
 def _penalty(log_probs, ref_log_probs, mask, kl_coef, estimator):

@@ -77,7 +77,8 @@ def _batch_total(log_probs, mask, reduction):
 def _only(last: bool) -> Model:
     def model(log_probs, mask):
         places = [np.flatnonzero(kept) for kept in mask]
-        return np.array([log_probs[b, p[-1 if last else 0]] for b, p in enumerate(places)])
+        end = -1 if last else 0
+        return np.array([log_probs[b, p[end]] if len(p) else 0.0 for b, p in enumerate(places)])
 
     return model
 

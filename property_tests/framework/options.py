@@ -18,6 +18,9 @@ from property_tests.framework.search import pool
 from rlcheck.errors import BindingError
 from rlcheck.functions.calling import Malformed
 
+REFUSALS = (ValueError, TypeError, KeyError, NotImplementedError, AssertionError)
+"""What code raises that was written to refuse an option."""
+
 
 def under_other_options(fitted: Fitted) -> tuple[Fitted, ...]:
     """The subject under every option but the one at which it was fitted, one convention at a time."""
@@ -87,11 +90,11 @@ def _strings(values: Iterable[Any]) -> Iterator[str]:
 
 
 def answers_by_the_definition(run: Run, case: Case) -> Mismatch | None:
-    """The oracle's answer under the option; to refuse it is no wrong answer."""
+    """The oracle's answer under the option; to refuse it is no wrong answer, to crash over it is."""
     try:
         got = run(case)
     except Malformed as problem:
-        if problem.kind == "raised":
+        if problem.kind == "raised" and isinstance(problem.__cause__, REFUSALS):
             return None
         raise
     spoken = ", ".join(f"{name} = {option}" for name, option in run.fitted.conventions.items())

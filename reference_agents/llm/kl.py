@@ -51,13 +51,10 @@ def kl_estimate(
     """
     expect_choice("estimator", estimator, ESTIMATORS)
     expect_same_shape("log_probs", log_probs, ref_log_probs=ref_log_probs)
-    keep = None if mask is None else mask.bool()
-    if keep is not None:
-        expect_same_shape("log_probs", log_probs, mask=keep)
+    keep = torch.ones_like(log_probs, dtype=torch.bool) if mask is None else mask.bool()
+    expect_same_shape("log_probs", log_probs, mask=keep)
     expect_finite(keep, log_probs=log_probs, ref_log_probs=ref_log_probs)
-    difference = widened(log_probs) - widened(ref_log_probs)
-    if keep is not None:
-        difference = difference.masked_fill(~keep, 0.0)
+    difference = (widened(log_probs) - widened(ref_log_probs)).masked_fill(~keep, 0.0)
     if estimator == "k1":
         return difference
     if estimator == "k2":

@@ -152,3 +152,30 @@ def test_faulty_aggregates_are_caught_and_named(fault):
     failed, named = verdict("aggregate", FAULTY_AGGREGATES[fault], examples=40)
     assert failed
     assert named == fault
+
+
+def poisoned_sum(log_probs: torch.Tensor, mask):
+    return log_probs.masked_fill(~mask.bool(), 1.0).sum(dim=-1)
+
+
+def test_a_fault_that_shows_in_empty_sequences_ends_in_a_verdict():
+    failed, _ = verdict("sequence-log-probs", poisoned_sum, examples=15)
+    assert failed
+
+
+def crashes_in_a_branch(log_probs: torch.Tensor, mask, reduction="sum"):
+    total = log_probs.masked_fill(~mask.bool(), 0.0).sum(dim=-1)
+    return total / mask.bool().mean(dim=-1) if reduction == "mean" else total
+
+
+def refuses_a_branch(log_probs: torch.Tensor, mask, reduction="sum"):
+    if reduction == "mean":
+        raise NotImplementedError("mean")
+    return log_probs.masked_fill(~mask.bool(), 0.0).sum(dim=-1)
+
+
+def test_every_option_that_a_function_names_is_tried_and_may_be_refused():
+    failed, _ = verdict("sequence-log-probs", crashes_in_a_branch, examples=15)
+    assert failed == ("every-option-is-as-declared",)
+    failed, _ = verdict("sequence-log-probs", refuses_a_branch, examples=15)
+    assert failed == ()
