@@ -15,6 +15,7 @@ from property_tests.correct_variants import VARIANTS
 from property_tests.framework.build import completed
 from property_tests.framework.records import FunctionContract
 from property_tests.framework.trial_run import as_subject, row
+from rlcheck.contracts import Options
 from rlcheck.selftests import Row
 
 
@@ -24,15 +25,23 @@ def spec(contract: str) -> FunctionContract:
     return completed(module.SPEC)
 
 
-def rows(contract: FunctionContract, *, size: int = 100) -> list[Row]:
-    """One row for each faulty version and each correct variant of a contract."""
+def rows(contract: FunctionContract, *, size: int = 100, precision: str = "float64") -> list[Row]:
+    """One row for each faulty version and each correct variant of a contract.
+
+    Args:
+        contract: with its generic properties and faults.
+        size: inputs a property.
+        precision: dtype of what they are given, and of what faulty versions return.
+    """
+    options = Options(dialect={"precision": precision})
     found = [
         row(
             contract,
-            as_subject(contract, model, fault.takes),
+            as_subject(contract, model, fault.takes, precision),
             implementation=f"{fault.name} {number}",
             fault=fault.name,
             size=size,
+            options=options,
         )
         for fault in contract.faults
         for number, model in enumerate(fault.models, start=1)
@@ -45,7 +54,7 @@ def rows(contract: FunctionContract, *, size: int = 100) -> list[Row]:
     )
     variants = {"oracle": contract.oracle, **every.get(contract.name, {})}
     return found + [
-        row(contract, function, implementation=name, size=size)
+        row(contract, function, implementation=name, size=size, options=options)
         for name, function in variants.items()
     ]
 

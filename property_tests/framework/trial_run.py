@@ -17,17 +17,23 @@ from rlcheck.functions.calling import Malformed
 from rlcheck.selftests import Row
 
 
-def as_subject(contract: FunctionContract, model: Model, takes: Sequence[str] = ()) -> Model:
+def as_subject(
+    contract: FunctionContract,
+    model: Model,
+    takes: Sequence[str] = (),
+    precision: str = "float64",
+) -> Model:
     """A model as a user's function: with all parameters of the oracle, whichever it looks at.
 
     Args:
         contract: what it claims to be.
         model: an oracle or a faulty version.
         takes: the parameters to have, where not all.
+        precision: dtype of what it returns.
     """
 
     def subject(**inputs: Any) -> Any:
-        outputs = evaluate(model, inputs)
+        outputs = tuple(output.astype(precision) for output in evaluate(model, inputs))
         return outputs if len(outputs) > 1 else outputs[0]
 
     signature = inspect.signature(contract.oracle)

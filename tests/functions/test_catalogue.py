@@ -27,6 +27,7 @@ CONTRACTS = (
     pytest.param("advantage-normalisation", marks=pytest.mark.slow),
     pytest.param("potential-shaping", marks=pytest.mark.slow),
 )
+SINGLE_PRECISION = ("td-target", "discounted-returns", "advantage-normalisation", "entropy", "gae")
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -36,3 +37,13 @@ def test_faults_are_caught_and_correct_variants_pass(name):
     assert not [row for row in found if not row.fault and row.failed]
     faulty = [row for row in found if row.fault]
     assert sum(row.named == row.fault for row in faulty) >= 0.95 * len(faulty)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SINGLE_PRECISION)
+def test_the_same_in_single_precision(name):
+    found = rows(spec(name), size=60, precision="float32")
+    faulty = [row for row in found if row.fault]
+    missed = [row.implementation for row in faulty if not row.failed]
+    assert len(missed) <= 0.02 * len(faulty), missed
+    assert not [row for row in found if not row.fault and row.failed]
