@@ -47,7 +47,8 @@ WHITE_BOX = (
     q_target_check.Q_TARGET,
     policy_update_check.POLICY_UPDATE,
 )
-"""Where these show a mistake there is no need to let the agent learn for a minute."""
+FOLLOWED = (interface_checks.STORED, target_checks.TARGET)
+"""Where one of all these shows a mistake there is no need to let the agent learn for a minute."""
 
 EXAM = Check(
     name="agent/exam",
@@ -61,7 +62,7 @@ EXAM = Check(
     ),
     trial=take_exam,
     judge=judge_exam,
-    requires=("agent/one-update", *(check.name for check in WHITE_BOX)),
+    requires=("agent/one-update", *(check.name for check in (*WHITE_BOX, *FOLLOWED))),
     stochastic=True,
     catches=(
         *(semantics.__name__.replace("_", "-") for semantics in FAULTY),
