@@ -178,7 +178,8 @@ def _shown(fitted: Fitted, found: Mismatch, seed: int, size: int) -> dict[str, A
     contract = fitted.contract
     suspects = {f"{contract.name}/{name}": 0.99 / len(found.suspects) for name in found.suspects}
     proof: dict[str, list[str]] = {}
-    if not suspects:
+    # Numbers that lost their fractions are the answers of no fault.
+    if not suspects and found.kind != "type":
         compared = compare_with_faults(fitted, seed, size)
         suspects = compared.suspects(contract.name)
         proof = {
