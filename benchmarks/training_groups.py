@@ -116,10 +116,11 @@ REINFORCE = (
     Pathology("loss negated", _WRONG_WAY, spoil="negated"),
 )
 DQN = (
-    Pathology("learning rate 1", _DIVERGED, {"lr": 1.0}),
+    # In the tuning half all units died in the first update, so that name was added.
+    Pathology("learning rate 1", (*_DIVERGED, "action-values-all-equal"), {"lr": 1.0}),
     Pathology("no target network, no terminal mask, no discount", ("q-value-divergence",),
         {"tau": 1.0, "double": False, "gamma": 1.0}, "no_terminal"),
-    Pathology("discount 1.05 in the target", ("q-value-divergence",), spoil="large_discount"),
+    Pathology("discount 1.5 in the target", ("q-value-divergence",), spoil="large_discount"),
 )  # fmt: skip
 TARGETS = (
     Pathology("target never updated", ("target-never-updated",), spoil="target_never"),
@@ -127,7 +128,7 @@ TARGETS = (
 )
 DEAD = Pathology("biases start at -100", ("dead-units",), spoil="dead")
 CONTINUOUS = (
-    Pathology("discount 1.05 in the target", ("q-value-divergence",), spoil="large_discount"),
+    Pathology("discount 1.5 in the target", ("q-value-divergence",), spoil="large_discount"),
 )
 HACKED = Pathology("picking up is rewarded", ("reward-hacking", "reward-component-takes-over"))
 
@@ -192,8 +193,9 @@ def _test() -> Iterator[Group]:
     yield from _sick(TEST, "ppo", "CartPole-v1", 34_000, 5, *PPO[:4])
     yield from _sick(TEST, "a2c", "CartPole-v1", 20_000, 5, *ACTOR_CRITIC)
     yield _healthy(TEST, "a2c", "GridWorld-8x8", 12_000, 32)
-    yield from _sick(TEST, "dqn", "MountainCar-v0", 3_000, 5, *TARGETS, watch=_DISTANCE)
     yield _healthy(TEST, "a2c", "MountainCar-v0", 12_000, 40)
+    yield _healthy(TEST, "a2c", "Acrobot-v1", 12_000, 32)
+    yield from _sick(TEST, "dqn", "MountainCar-v0", 3_000, 5, *TARGETS, watch=_DISTANCE)
     yield from _sick(TEST, "dqn", "CartPole-v1", 3_000, 5, *DQN)
     yield _healthy(TEST, "ppo", "GridWorld-8x8", 21_000, 32)
     yield from _sick(TEST, "ppo", "Warehouse", 21_000, 6, HACKED)
@@ -202,7 +204,6 @@ def _test() -> Iterator[Group]:
     yield _healthy(TEST, "ppo", "MountainCar-v0", 21_000, 32)
     yield _healthy(TEST, "ppo", "CartPole-v1", 34_000, 24)
     yield from _sick(TEST, "ppo", "CartPole-v1", 34_000, 5, PPO[7], PPO[9], PPO[10])
-    yield _healthy(TEST, "a2c", "Acrobot-v1", 12_000, 32)
     yield from _sick(TEST, "sb3:DQN", "CartPole-v1", 4_000, 1, SB3_DQN)
     yield from _sick(TEST, "dqn", "GridWorld-8x8", 3_000, 5, DEAD, watch=("dead_fraction",))
     yield _healthy(TEST, "ppo", "Warehouse", 21_000, 16)

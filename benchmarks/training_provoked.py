@@ -102,7 +102,7 @@ def _components(spoil: str, algorithm: str) -> dict[str, Any]:
         return q_learning_target(rewards, next_q, terminated & never, *args, **inputs)
 
     def discounted_by_more(target: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return lambda *args, **inputs: target(*args, **{**inputs, "gamma": 1.05})
+        return lambda *args, **inputs: target(*args, **{**inputs, "gamma": 1.5})
 
     target = {"dqn": double_q_target, "sac": soft_q_target, "ddpg": td_target}.get(algorithm)
     faulty: dict[str, dict[str, Any]] = {

@@ -60,6 +60,14 @@ class Course:
         return not self.rose
 
     @property
+    def far_from_goal(self) -> bool:
+        """Whether it is known to end at a fifth of the way to the goal at most."""
+        if self.goal is None:
+            return False
+        floor = min(self.start.median, self.last.median)
+        return bool(self.last.median < floor + 0.2 * (self.goal - floor))
+
+    @property
     def below_first(self) -> bool:
         """Whether all of the second half is far below the first record, that of an untrained policy."""
         first = float(self.points.values[0])

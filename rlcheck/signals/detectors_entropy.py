@@ -26,6 +26,9 @@ from rlcheck.signals.statistics import blocks, settled_from, window
 _COLLAPSED = 0.05
 """Share of the largest entropy below which a policy counts as deterministic."""
 
+_NEARLY = 0.15
+"""The same where the return is known to be a fifth of the way to the goal at most."""
+
 _UNIFORM = 0.01
 
 
@@ -43,9 +46,10 @@ def entropy_collapse(log: Log) -> Finding:
     largest, seen = _largest_entropy(log, entropy)
     share = Series(entropy.steps, entropy.values / max(largest, 1e-12))
     end = window(share, 0.9, 1.0)
-    if end.median > _COLLAPSED:
+    limit = _NEARLY if returns.far_from_goal else _COLLAPSED
+    if end.median > limit:
         return Clear(f"the entropy ends at {end.median:.0%} of its largest value")
-    start = settled_from(share, share.values <= _COLLAPSED)
+    start = settled_from(share, share.values <= limit)
     if not ((returns.low and (seen or returns.goal is not None)) or returns.below_first):
         return Clear(
             f"the entropy fell to {end.median:.1%} of its largest value while the return rose"
@@ -57,7 +61,7 @@ def entropy_collapse(log: Log) -> Finding:
         f"value, in {steps(span)}, while {returns.in_words()}",
         span,
         {"entropy": end.median * largest, "share": end.median, "return": returns.last.median},
-        healthy={"entropy": (_COLLAPSED * largest, largest)},
+        healthy={"entropy": (limit * largest, largest)},
     )
 
 
@@ -145,8 +149,8 @@ DETECTORS: tuple[Detector, ...] = (
         "The policy becomes deterministic only as the return rises.",
         "The entropy as a share of log(number of actions), or of its first values where that "
         "number is unknown, falls below 5 % while the return is no better than at the start (or "
-        "less than half way to the environment's goal). A policy that converged has a low "
-        "entropy and a high return, and passes.",
+        "less than half way to the environment's goal; at a fifth of the way, below 15 %). A "
+        "policy that converged has a low entropy and a high return, and passes.",
         (need("entropy", least=5), RETURN),
         entropy_collapse,
         (faults.ENTROPY_COLLAPSE,),

@@ -26,6 +26,15 @@ _BEYOND = 10.0
 
 _STILL_GROWING = 1.5
 
+_EQUAL = 0.01
+"""Distance of the largest action value from the mean one, as a share of it, that float32 and a drift
+between minibatches leave of a constant."""
+
+_ROUNDING = 1e-6
+
+_NEVER_BACK = 0.93
+"""Share of the largest distance so far below which a target that is updated falls at some time."""
+
 _NOTHING = 0.01
 """Explained variance that counts as none; even a critic that learns slowly soon has 0.02."""
 
@@ -35,7 +44,8 @@ def largest_value(log: Log) -> float | None:
 
         max(max |R|, max |R / length| / (1 - gamma), r_max / (1 - gamma))
 
-    The first bounds episodes that end, the second a process that a time limit cuts.
+    The first bounds episodes that end, the second a process that a time limit cuts; 1 / (1 - gamma)
+    counts at most ten times the longest episode, since gamma = 1 bounds nothing.
     """
     gamma = float(log.config.get("gamma", 0.99))
     horizon = 1.0 / max(1.0 - gamma, 1e-4)
@@ -49,7 +59,7 @@ def largest_value(log: Log) -> float | None:
             per_step = np.max(np.abs(blocks(returns, 10)[0])) / max(
                 float(np.min(lengths.values)), 1.0
             )
-            found.append(float(per_step) * min(horizon, 1e4))
+            found.append(float(per_step) * min(horizon, 10.0 * float(np.max(lengths.values))))
     if "reward_max" in log.config:
         found.append(float(log.config["reward_max"]) * horizon)
     return max(found, default=None)
@@ -63,6 +73,10 @@ def q_bounded(log: Log) -> Finding:
     end, before = window(size, 0.9, 1.0), window(size, 0.5, 0.7)
     bound = largest_value(log)
     growing = end.median > _STILL_GROWING * max(before.median, 1e-12)
+    returns = course(log)
+    if returns is not None and not returns.rose:
+        # A learning rate that falls to 0 stops the growth of the worst values, too.
+        growing = growing or end.median > 10 * window(size, 0.1, 0.25).median
     if bound is not None and bound > 0:
         limit = _BEYOND * bound
         if end.median > limit and growing:
@@ -95,6 +109,28 @@ def q_bounded(log: Log) -> Finding:
             strength=0.8,
         )
     return Clear(f"|Q| ends at {show(end.median)}; the log has no return to compare it with")
+
+
+def q_varies(log: Log) -> Finding:
+    """The largest action value of a batch against the mean one: equal where the output is a constant."""
+    mean, largest, returns = log["q_mean"], log["q_max"], course(log)
+    assert returns is not None, "needs a return"
+    steps_of_both, here, there = np.intersect1d(mean.steps, largest.steps, return_indices=True)
+    apart_by = np.abs(largest.values[there] - mean.values[here])
+    share = Series(steps_of_both, apart_by / np.maximum(np.abs(mean.values[here]), 1e-12))
+    if len(share) < 10:
+        return Unknown("q_mean and q_max are hardly ever logged for the same step")
+    late = window(share, 0.5, 1.0)
+    if late.median > _EQUAL or returns.rose or float(np.median(np.abs(mean.values))) < _ROUNDING:
+        return Clear(f"the largest action value is {late.median:.1%} above the mean one")
+    return Alarm(
+        "action-values-all-equal",
+        f"the largest action value of a batch is within {late.median:.3%} of the mean one in "
+        f"{steps(late.span)} ({show(window(mean, 0.8, 1.0).median)}): the values no longer depend on "
+        f"the state or the action, and {returns.in_words()}",
+        late.span,
+        {"spread": late.median, "return": returns.last.median},
+    )
 
 
 def q_honest(log: Log) -> Finding:
@@ -130,14 +166,16 @@ def target_follows(log: Log) -> Finding:
             {"distance": 0.0},
         )
     middles, _ = blocks(distance, 8)
-    rises = float(np.mean(np.diff(distance.values) >= 0))
-    if np.all(np.diff(middles) > 0) and middles[-1] > 3 * max(middles[0], 1e-12) and rises > 0.8:
+    largest = np.maximum.accumulate(np.abs(distance.values))
+    back = float(np.min(np.abs(distance.values) / np.maximum(largest, 1e-12)))
+    if back > _NEVER_BACK and middles[-1] > 1.05 * middles[0] > 0:
         return Alarm(
             "target-never-updated",
-            f"the distance of the target network only grows, from {show(middles[0])} to "
-            f"{show(middles[-1])} in {steps(span)}, and never comes back",
+            f"the distance of the target network grows from {show(middles[0])} to "
+            f"{show(middles[-1])} in {steps(span)}, and never falls by more than {1 - back:.1%} from "
+            "the largest so far",
             span,
-            {"first": float(middles[0]), "last": float(middles[-1])},
+            {"first": float(middles[0]), "last": float(middles[-1]), "largest_fall": 1.0 - back},
         )
     return Clear("the target network follows the online network")
 
@@ -179,6 +217,9 @@ def critic_explains(log: Log) -> Finding:
         return Unknown("all returns are equal: there is no variance to explain")
     if returns is not None and returns.at_goal:
         return Clear("the critic explains nothing, and the environment is solved")
+    if returns is not None and returns.rose and _error_fell(log, returns.last.median):
+        # Where nearly all returns are equal little variance is left: the error tells more.
+        return Clear("the critic explains nothing, and its error fell while the return rose")
     span = (float(explained.steps[0]), float(explained.steps[-1]))
     return Alarm(
         "critic-explains-nothing",
@@ -188,6 +229,18 @@ def critic_explains(log: Log) -> Finding:
         {"median": middle, "best": best},
         strength=0.75 if returns is not None and returns.rose else 0.85,
     )
+
+
+def _error_fell(log: Log, level: float) -> bool:
+    """Whether the value loss fell to less than a third, and is still one of returns of this level.
+
+    A critic whose targets are 0 has an error of nothing at all.
+    """
+    if "value_loss" not in log.signals or len(log["value_loss"]) < 10:
+        return False
+    loss = log["value_loss"]
+    late = window(loss, 0.8, 1.0).median
+    return 1e-5 * level**2 < late < window(loss, 0.0, 0.2).median / 3
 
 
 def value_loss_bounded(log: Log) -> Finding:
@@ -251,6 +304,16 @@ DETECTORS: tuple[Detector, ...] = (
         ("q_max", "q_mean", *RETURN_SIGNALS),
     ),
     Detector(
+        "action-values-differ",
+        "Action values differ between states and actions.",
+        "In the second half of the run the largest action value of a batch is within 1 % of the mean "
+        "one, and the return did not rise.",
+        (need("q_mean", least=10), need("q_max", least=10), RETURN),
+        q_varies,
+        (faults.VALUES_EQUAL,),
+        ("q_mean", "q_max", *RETURN_SIGNALS),
+    ),
+    Detector(
         "action-values-come-true",
         "Action values agree with the returns that are really obtained.",
         "Both logged for the same states, over the second half of the run: an excess of half the "
@@ -263,7 +326,8 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "target-network-follows",
         "The target network follows the online network at a distance.",
-        "The distance, measured before each synchronisation, comes and goes. One that only grows "
+        "The distance, measured before each synchronisation, comes and goes. One that grows and never "
+        "falls by 7 % from the largest so far "
         "shows a target that is never updated, one that is always 0 a target that shares the "
         "online network's weights.",
         (need("target_distance"),),
@@ -284,8 +348,9 @@ DETECTORS: tuple[Detector, ...] = (
         "critic-explains-returns",
         "The critic explains some of the variance of the returns.",
         "After the first 15 % of the run: a median of at most 0.01, and nine of ten records "
-        "below 0.1. A critic that learns slowly lies above that, and one whose explained "
-        "variance was high and fell when all returns became equal passes.",
+        "below 0.1. A critic that learns slowly lies above that. One whose explained variance fell "
+        "when all returns became equal passes, and so does one whose error fell to a third while the "
+        "return rose.",
         (need("explained_variance", least=30),),
         critic_explains,
         (faults.CRITIC_USELESS,),

@@ -339,3 +339,14 @@ WRONG_CLIPPED = fault(
     "The lines that compute the metric from the ratio.",
     _PPO,
 )
+VALUES_EQUAL = fault(
+    "action-values-all-equal",
+    "The action values are the same for every state and action.",
+    "The largest action value of a batch equals the mean one: the network's output no longer depends on "
+    "its input. Its hidden units are dead or saturated, most often after a step that was far too large, "
+    "and the greedy action is decided by rounding.",
+    "Lower the learning rate and clip gradients; look at the share of hidden units that are 0 for every "
+    "input; check that observations reach the network, and their scale.",
+    "The learning rate, the initialisation, the observations handed to the network.",
+    "https://arxiv.org/abs/2302.12902",
+)

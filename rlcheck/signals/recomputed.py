@@ -56,7 +56,7 @@ def _columns(metric: str, versions: Iterator[tuple[str, float]]) -> dict[str, fl
 
 
 def _explained(values: FloatArray, returns: FloatArray) -> Iterator[tuple[str, float]]:
-    rest, of_returns, of_values = np.var(returns - values), np.var(returns), np.var(values)
+    rest, of_returns, of_values = (float(np.var(x)) for x in (returns - values, returns, values))
     if of_returns > 0:
         yield "right/1 - Var(R - V) / Var(R)", 1.0 - rest / of_returns
         yield "wrong/Var(R - V) / Var(R), which is 1 minus it", rest / of_returns

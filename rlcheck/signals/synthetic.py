@@ -260,6 +260,8 @@ SICK: tuple[Story, ...] = (
             _STEPS, (-1.0) ** np.arange(_COUNT) * 0.01 * np.exp(8 * _T)))),
     Story("values that grow without end", "q-value-divergence", lambda rng: _log(
         rng, q_mean=np.exp(18 * _T), episode_return=20.0, episode_length=20.0)),
+    Story("a network that says the same everywhere", "action-values-all-equal", lambda rng: _log(
+        rng, q_mean=Series(_STEPS, 12 * _T), q_max=Series(_STEPS, 12.001 * _T), episode_return=20.0)),
     Story("values twice the real returns", "overestimation", lambda rng: _log(
         rng, q_mean=_rise(1, 80), monte_carlo_return=_rise(1, 35))),
     Story("a distance that only grows", "target-never-updated", lambda rng: _log(
