@@ -31,7 +31,7 @@ from reference_agents.agent import Metrics, prepare_env, require_actions
 from reference_agents.envs import BatchedEnv
 from reference_agents.exploration import epsilon_schedule
 from reference_agents.losses import dqn_loss
-from reference_agents.networks import SeedOptimiser, StackedMLP
+from reference_agents.networks import SeedOptimiser, StackedMLP, flatten_parameters, one_matrix
 from reference_agents.off_policy import OffPolicy
 from reference_agents.polyak import polyak_update
 from reference_agents.replay import PrioritisedReplayBuffer, Transitions
@@ -119,6 +119,8 @@ class DQN(OffPolicy):
         self.online = QNetwork(sizes, self.make_streams("init"), dueling)
         self.optimiser = SeedOptimiser([self.online], config.lr, config.max_grad_norm)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
+        self.online_weights = one_matrix(self.optimiser.flat)
+        self.target_weights = one_matrix(flatten_parameters(self.target.parameters()))
         if config.prioritised:
             self.replay = PrioritisedReplayBuffer(self.replay, config.priority_alpha, env.device)
 
@@ -187,7 +189,7 @@ class DQN(OffPolicy):
 
         # --- update --- (a mean over all rows is 1/S of the sum of the seeds' own means)
         grad_norms = self.optimiser.step(loss * self.env.num_seeds)
-        self.components.polyak_update(self.target, self.online, tau=self.config.tau)
+        self.components.polyak_update(self.target_weights, self.online_weights, tau=self.config.tau)
 
         q_values = q_values.detach()
         td_errors = targets - q_values.gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)

@@ -28,7 +28,7 @@ from reference_agents.ddpg import QNetwork
 from reference_agents.distributions import SquashedActions, tanh_gaussian_sample
 from reference_agents.envs import BatchedEnv
 from reference_agents.losses import value_loss
-from reference_agents.networks import SeedOptimiser, StackedMLP
+from reference_agents.networks import SeedOptimiser, StackedMLP, flatten_parameters, one_matrix
 from reference_agents.off_policy import OffPolicy
 from reference_agents.policies import ActionScale
 from reference_agents.polyak import polyak_update
@@ -137,6 +137,8 @@ class SAC(OffPolicy):
         self.critic_optimiser = SeedOptimiser([self.critic], config.lr)
         self.alpha_optimiser = SeedOptimiser([self.temperature], config.lr)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.critic_weights = one_matrix(self.critic_optimiser.flat)
+        self.target_weights = one_matrix(flatten_parameters(self.target_critic.parameters()))
         self.noise_streams = self.make_streams("noise")
 
     def to_env(self, actions: Tensor) -> Tensor:
