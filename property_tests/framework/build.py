@@ -201,11 +201,21 @@ def _shown(fitted: Fitted, found: Mismatch, seed: int, size: int) -> dict[str, A
         "expected": None if found.expected is None else found.expected.tolist(),
         "got": None if found.got is None else found.got.tolist(),
         "first_different": None if found.at is None else list(found.at),
-        "table": table(contract, found),
+        "table": table(contract, found._replace(case=_worth_showing(fitted, found.case))),
         "suspects": suspects,
         "proof": proof,
         "domain": domain,
         "script": script(fitted, found),
+    }
+
+
+def _worth_showing(fitted: Fitted, case: Case) -> Case:
+    """The inputs without a mask that the function does not take and that leaves nothing out."""
+    taken = fitted.function.signature.names if fitted.function else frozenset()
+    return {
+        name: value
+        for name, value in case.items()
+        if name != "mask" or name in taken or not np.all(value)
     }
 
 
