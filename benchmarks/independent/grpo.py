@@ -138,7 +138,7 @@ def prompt_and_padding_trained(log_probs, old_log_probs, advantages, mask, clip_
     return -np.minimum(ratio * a, bounded * a).mean()
 
 
-@faulty("grpo-loss", "ratio-over-padding", dialect={"ratio": "sequence-mean"})
+@faulty("grpo-loss", "ratio-over-padding", "mask-ignored", dialect={"ratio": "sequence-mean"})
 def unmasked_sequence_ratio(log_probs, old_log_probs, advantages, mask, clip_epsilon):
     ratio = torch.exp((log_probs - old_log_probs).mean(dim=1))
     a = advantages if advantages.ndim == 1 else advantages[:, 0]
