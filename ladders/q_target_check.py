@@ -25,7 +25,7 @@ from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status,
 
 REWARD, NEAR = 0.5, 0.06
 ROUGHLY = 0.4
-"""How near the mean of values that never stand still must come to what a mistake predicts."""
+"""The same for values that never stand still: a tenth of what lies between the rewards."""
 VALUES = {"D": (3.0, -1.0), "F": (1.0, 2.0)}
 """State -> what its two actions are worth: no two mistakes agree on both."""
 ROWS = {
@@ -121,15 +121,15 @@ def _judge_rewards(fit: dict[str, Any], wanted: np.ndarray) -> Outcome:
     if moved < NEAR / 10:
         line = f"fitting terminal rows with the rewards {_listed(wanted)} moved no value of theirs"
         return _failed({"critic-not-trained": 0.6, "does-not-learn": 0.35}, [line])
-    near = NEAR if fit["settled"] else ROUGHLY
     # A squared loss brings all to the mean, a Huber loss to somewhere between mean and median.
     centre = (wanted.mean() + np.median(wanted)) / 2
-    if np.ptp(base) < near and np.abs(base - centre).max() < ROUGHLY:
+    if np.ptp(base) < ROUGHLY and np.abs(base - centre).max() < ROUGHLY:
         lines = [
             f"terminal rows with the rewards {_listed(wanted)} are fitted to {_listed(base)}",
             "all to one number, as if each met the targets of all; expected each row's own reward",
         ]
         return _failed({"batch-misaligned": 0.9}, lines)
+    near = NEAR if fit["settled"] else ROUGHLY
     by_action = wanted.reshape(len(VALUES), -1).mean(axis=0)
     mistakes = {
         "observation-ignored": (np.tile(by_action, len(VALUES)), "the mean of those of one action"),
