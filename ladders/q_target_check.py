@@ -23,7 +23,9 @@ from rlcheck.adapters.protocol import AgentHandle, AgentSubject, Row
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
 
-REWARD, NEAR = 0.5, 0.06
+REWARD = 0.5
+NEAR = 0.06
+"""How near a value that stands still must come to what is predicted."""
 ROUGHLY = 0.4
 """The same for values that never stand still: a tenth of what lies between the rewards."""
 VALUES = {"D": (3.0, -1.0), "F": (1.0, 2.0)}
