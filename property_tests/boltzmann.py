@@ -158,6 +158,13 @@ def _rolled(q_values: Array, temperature: float) -> Choice:
     return choice(np.roll(definition(q_values, temperature).least[:-1], 1))
 
 
+def _held_back(q_values: Array, temperature: float) -> Choice:
+    """One too large, and no larger than the last."""
+    shifted = np.append(0.0, definition(q_values, temperature).least[:-1])
+    shifted[-2] += shifted[-1]
+    return choice(shifted[:-1])
+
+
 def _twice(q_values: Array, temperature: float) -> Choice:
     return softmax(definition(q_values, temperature).least[:-1])
 
@@ -254,7 +261,7 @@ FAULTS: tuple[FaultyVersion, ...] = (
         "the index found in the cumulative sum is one too large",
         "Every action stands for its neighbour.",
         "Take the first index whose cumulative sum exceeds the draw.",
-        variants=(_rolled,),
+        variants=(_rolled, _held_back),
     ),
     _fault(
         "last-action-never",
