@@ -4,6 +4,9 @@ A pathology names the faults that count as right for it; that list is part of it
 written before any run of it was judged. The two halves share no seed, and the environments of `UNSEEN`
 occur in the test half only. Healthy means that the code is right: agents that are slow, that were given
 too few steps, or that have never yet found a sparse reward are among them.
+
+The first test half was judged once, with the result that `docs/training_signals.md` tells; two detectors
+were mended on it, so it is no test any more, and the test half has seeds of its own.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-TUNING, TEST = "tuning", "test"
-FIRST_SEED = {TUNING: 0, TEST: 1000}
+TUNING, FIRST_TEST, TEST = "tuning", "first_test", "test"
+HALVES = (TUNING, FIRST_TEST, TEST)
+FIRST_SEED = {TUNING: 0, FIRST_TEST: 1000, TEST: 2000}
 UNSEEN = ("MountainCar-v0", "FrozenLake-v1", "GridWorld-8x8")
 
 
@@ -39,7 +43,7 @@ class Group:
     """Trainings of one half that differ in their seeds only.
 
     Args:
-        half: `TUNING` or `TEST`.
+        half: one of `HALVES`.
         algorithm: of the reference agents, or `sb3:PPO` and the like.
         env: id, or a name of `training_provoked.OWN_ENVIRONMENTS`.
         steps: environment steps of each seed.
@@ -187,21 +191,30 @@ def _tuning() -> Iterator[Group]:
     yield _healthy(TUNING, "reinforce", "CartPole-v1", 50_000, 16)
 
 
+def _first_test() -> Iterator[Group]:
+    yield _healthy(FIRST_TEST, "a2c", "CartPole-v1", 25_000, 32)
+    yield from _sick(FIRST_TEST, "ppo", "CartPole-v1", 34_000, 5, *PPO[:4])
+    yield from _sick(FIRST_TEST, "a2c", "CartPole-v1", 20_000, 5, *ACTOR_CRITIC)
+    yield _healthy(FIRST_TEST, "a2c", "GridWorld-8x8", 12_000, 32)
+    yield _healthy(FIRST_TEST, "ppo", "CartPole-v1", 34_000, 24)
+
+
 def _test() -> Iterator[Group]:
     # Healthy and pathological ones by turns, so that half a collection is a fair sample, too.
     yield _healthy(TEST, "a2c", "CartPole-v1", 25_000, 32)
-    yield from _sick(TEST, "ppo", "CartPole-v1", 34_000, 5, *PPO[:4])
-    yield from _sick(TEST, "a2c", "CartPole-v1", 20_000, 5, *ACTOR_CRITIC)
-    yield _healthy(TEST, "a2c", "GridWorld-8x8", 12_000, 32)
-    yield _healthy(TEST, "a2c", "MountainCar-v0", 12_000, 40)
-    yield _healthy(TEST, "a2c", "Acrobot-v1", 12_000, 32)
     yield from _sick(TEST, "dqn", "MountainCar-v0", 3_000, 5, *TARGETS, watch=_DISTANCE)
+    yield _healthy(TEST, "a2c", "MountainCar-v0", 12_000, 40)
+    yield from _sick(TEST, "a2c", "CartPole-v1", 20_000, 5, *ACTOR_CRITIC[:3])
+    yield _healthy(TEST, "a2c", "Acrobot-v1", 12_000, 32)
     yield from _sick(TEST, "dqn", "CartPole-v1", 3_000, 5, *DQN)
     yield _healthy(TEST, "ppo", "GridWorld-8x8", 21_000, 32)
     yield from _sick(TEST, "ppo", "Warehouse", 21_000, 6, HACKED)
     yield from _sick(TEST, "ppo", "CartPole-v1", 21_000, 5, PPO[4], PPO[5], PPO[6], PPO[8])
+    yield _healthy(TEST, "a2c", "GridWorld-8x8", 12_000, 32)
     yield _healthy(TEST, "dqn", "GridWorld-8x8", 3_000, 24, watch=("dead_fraction",))
     yield _healthy(TEST, "ppo", "MountainCar-v0", 21_000, 32)
+    yield from _sick(TEST, "ppo", "CartPole-v1", 34_000, 5, *PPO[:4])
+    yield from _sick(TEST, "a2c", "CartPole-v1", 20_000, 5, ACTOR_CRITIC[3])
     yield _healthy(TEST, "ppo", "CartPole-v1", 34_000, 24)
     yield from _sick(TEST, "ppo", "CartPole-v1", 34_000, 5, PPO[7], PPO[9], PPO[10])
     yield from _sick(TEST, "sb3:DQN", "CartPole-v1", 4_000, 1, SB3_DQN)
@@ -223,4 +236,4 @@ def _test() -> Iterator[Group]:
     yield from _sick(TEST, "sac", "Pendulum-v1", 3_000, 5, *CONTINUOUS)
 
 
-GROUPS: tuple[Group, ...] = (*_tuning(), *_test())
+GROUPS: tuple[Group, ...] = (*_tuning(), *_first_test(), *_test())

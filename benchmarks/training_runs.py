@@ -1,7 +1,7 @@
 """Real trainings, healthy and provoked to fail: what the contract `training-log` says about them.
 
-    python -m benchmarks.training_runs train --half tuning|test [--minutes 9] [--only GLOB]
-    python -m benchmarks.training_runs judge --half tuning|test [--others] [-v]
+    python -m benchmarks.training_runs train --half tuning|first_test|test [--minutes 9] [--only GLOB]
+    python -m benchmarks.training_runs judge --half tuning|first_test|test [--others] [-v]
 
 `train` runs every group of `training_groups` that the file of its half does not hold yet, and stores what
 was logged, thinned to 200 records; it stops after so many minutes and goes on when called again.
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.training_groups import GROUPS, TEST, TUNING, Group
+from benchmarks.training_groups import GROUPS, HALVES, Group
 from rlcheck.selftests import upper_bound
 from rlcheck.signals.contract import diagnose_log
 from rlcheck.signals.findings import PREFIX, Alarm
@@ -190,7 +190,7 @@ def _of(count: int, total: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("train", "judge"))
-    parser.add_argument("--half", choices=(TUNING, TEST), required=True)
+    parser.add_argument("--half", choices=HALVES, required=True)
     parser.add_argument("--minutes", type=float, default=9.0, help="start no group after these")
     parser.add_argument("--only", default="*", help="glob of groups to train")
     parser.add_argument("--others", action="store_true", help="judge by other packages instead")

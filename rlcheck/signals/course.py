@@ -60,6 +60,12 @@ class Course:
         return not self.rose
 
     @property
+    def sparse(self) -> bool:
+        """Whether a quarter of the records have exactly the same return: most episodes tell nothing."""
+        _, counts = np.unique(self.points.values, return_counts=True)
+        return bool(counts.max() >= 0.25 * len(self.points))
+
+    @property
     def far_from_goal(self) -> bool:
         """Whether it is known to end at a fifth of the way to the goal at most."""
         if self.goal is None:

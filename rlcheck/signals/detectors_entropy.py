@@ -14,6 +14,7 @@ from rlcheck.signals.findings import (
     Alarm,
     Clear,
     Detector,
+    Doubt,
     Finding,
     Unknown,
     need,
@@ -122,16 +123,21 @@ def entropy_explosion(log: Log) -> Finding:
     )
 
 
-def _stays_uniform(log: Log, entropy: Series, returns: Course) -> Alarm | None:
+def _stays_uniform(log: Log, entropy: Series, returns: Course) -> Alarm | Doubt | None:
     actions = known_actions(log)
     tops = [math.log(actions)] if actions else [math.log(k) for k in range(2, 19)]
     uniform = any(np.all(np.abs(entropy.values - top) < _UNIFORM * top) for top in tops)
     gain = returns.peak.median - returns.start.median
     if gain > max(0.5 * abs(returns.start.median), 3 * returns.noise) or returns.at_goal:
         return None
-    # Where no episode differs from another there is no gradient to arrive.
-    if not uniform or len(entropy) < 20 or np.ptp(returns.points.values) == 0:
+    if not uniform or len(entropy) < 20:
         return None
+    if returns.sparse:
+        # Where hardly an episode differs from another there is next to no gradient to arrive.
+        return Doubt(
+            "the entropy stays within 1 % of the uniform policy's; most returns are equal, so a "
+            "correct policy may have had nothing to learn from yet"
+        )
     span = (float(entropy.steps[0]), float(entropy.steps[-1]))
     return Alarm(
         "policy-stays-random",

@@ -12,6 +12,7 @@ from rlcheck.signals.findings import (
     Alarm,
     Clear,
     Detector,
+    Doubt,
     Finding,
     Unknown,
     need,
@@ -220,6 +221,16 @@ def critic_explains(log: Log) -> Finding:
     if returns is not None and returns.rose and _error_fell(log, returns.last.median):
         # Where nearly all returns are equal little variance is left: the error tells more.
         return Clear("the critic explains nothing, and its error fell while the return rose")
+    # PPO fits its critic to each batch several times: a correct one explains something soon.
+    once = "clip_fraction" not in log.signals
+    learns = returns is not None and returns.rose and once and not _diverged(log, middle)
+    if returns is not None and (returns.sparse or learns):
+        return Doubt(
+            f"the explained variance is {show(middle)} (median), and "
+            + ("most returns are equal" if returns.sparse else "the return rises all the same")
+            + ": a critic that is not trained looks like that, and so does one that says the same for "
+            "every state because its units are saturated (a lower learning rate helps)"
+        )
     span = (float(explained.steps[0]), float(explained.steps[-1]))
     return Alarm(
         "critic-explains-nothing",
@@ -229,6 +240,16 @@ def critic_explains(log: Log) -> Finding:
         {"median": middle, "best": best},
         strength=0.75 if returns is not None and returns.rose else 0.85,
     )
+
+
+def _diverged(log: Log, explained: float) -> bool:
+    """Whether the critic is worse than a constant by far, or its error grew to six times the first."""
+    if explained < -0.5:
+        return True
+    if "value_loss" not in log.signals or len(log["value_loss"]) < 10:
+        return False
+    loss = log["value_loss"]
+    return window(loss, 0.8, 1.0).median > 6 * window(loss, 0.0, 0.1).median
 
 
 def _error_fell(log: Log, level: float) -> bool:
@@ -350,7 +371,9 @@ DETECTORS: tuple[Detector, ...] = (
         "After the first 15 % of the run: a median of at most 0.01, and nine of ten records "
         "below 0.1. A critic that learns slowly lies above that. One whose explained variance fell "
         "when all returns became equal passes, and so does one whose error fell to a third while the "
-        "return rose.",
+        "return rose. Inconclusive is one of an algorithm that uses each batch once (no clip fraction) "
+        "while the return rises, unless it is far worse than a constant or its error grew sixfold; and "
+        "one where most returns are equal.",
         (need("explained_variance", least=30),),
         critic_explains,
         (faults.CRITIC_USELESS,),
