@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from rlcheck.errors import SubjectError
 
-PATIENCE_S = 20.0
-"""Longer than any environment takes to be made or reset; the engine's own timeout is ten minutes."""
+PATIENCE_S = 60.0
+"""Longer than a first step that imports or compiles takes; the engine's own timeout is ten minutes."""
 
 T = TypeVar("T")
 
