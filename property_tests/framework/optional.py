@@ -100,6 +100,13 @@ def _agrees(fitted: Fitted) -> bool:
     return all(answers_by_the_definition(run, case) is None for case in cases)
 
 
+def refused(problem: Malformed) -> bool:
+    """Whether the subject said that it cannot, rather than crash over shapes further down."""
+    cause = problem.__cause__
+    crashed = isinstance(cause, RuntimeError | IndexError)
+    return problem.kind == "raised" and (not crashed or isinstance(cause, NotImplementedError))
+
+
 def answers_by_the_definition(run: Run, case: Case) -> Mismatch | None:
     """The oracle's answer, or an exception: to ask for the argument is no wrong answer."""
     function = run.fitted.function
@@ -110,7 +117,7 @@ def answers_by_the_definition(run: Run, case: Case) -> Mismatch | None:
     try:
         got = run(case)
     except Malformed as problem:
-        if problem.kind == "raised":
+        if refused(problem):
             return None
         raise
     message = (

@@ -13,13 +13,11 @@ from dataclasses import replace
 from typing import Any
 
 from property_tests.framework.models import Fitted, Run
+from property_tests.framework.optional import refused
 from property_tests.framework.records import Case, Mismatch, Property
 from property_tests.framework.search import pool
 from rlcheck.errors import BindingError
 from rlcheck.functions.calling import Malformed
-
-REFUSALS = (ValueError, TypeError, KeyError, NotImplementedError, AssertionError)
-"""What code raises that was written to refuse an option."""
 
 
 def under_other_options(fitted: Fitted) -> tuple[Fitted, ...]:
@@ -94,7 +92,7 @@ def answers_by_the_definition(run: Run, case: Case) -> Mismatch | None:
     try:
         got = run(case)
     except Malformed as problem:
-        if problem.kind == "raised" and isinstance(problem.__cause__, REFUSALS):
+        if refused(problem):
             return None
         raise
     spoken = ", ".join(f"{name} = {option}" for name, option in run.fitted.conventions.items())
