@@ -218,6 +218,10 @@ CONFORMS = tuple(
 # --- Stable-Baselines3 ----------------------------------------------------------------------------
 
 
+LEAST_S = 60.0
+"""Torch, which the library imports, takes seconds: shorter runs leave its remarks out."""
+
+
 def run_sb3(subject: EnvironmentSubject, trial: Trial, context: Context) -> Evidence:
     """What stable_baselines3.common.env_checker.check_env raises and warns of."""
     with closing(subject.make()) as env:
@@ -256,6 +260,8 @@ def needs_sb3(facts: Evidence, settings: Settings) -> str | None:
     """Whether the other library is there."""
     if facts["vector"]:
         return single_only(facts, settings)
+    if facts.get("seconds") and facts["seconds"] < LEAST_S:
+        return f"importing it would take too much of the {facts['seconds']:g} seconds given"
     return None if installed() else "stable_baselines3 is not installed"
 
 

@@ -7,6 +7,7 @@ from environment_cases import Line, run_all
 from gymnasium.wrappers import TimeLimit
 
 from ladders.environment_clock import SHARES, WAITING, clock
+from ladders.environment_conforms import needs_sb3
 from rlcheck.records import Budget, Context, Settings
 
 
@@ -52,3 +53,9 @@ def test_only_what_is_missing_is_said_to_be_left_out():
     assert timer.notes == ()
     assert timer.over(40, 300, "episodes")
     assert timer.notes[0].startswith("left out for lack of time: 260 of 300 episodes; ")
+
+
+def test_a_short_run_does_not_import_torch_for_remarks():
+    facts = {"vector": False, "seconds": 30.0}
+    assert "too much of the 30 seconds" in needs_sb3(facts, Settings())
+    assert "too much" not in (needs_sb3({**facts, "seconds": 90.0}, Settings()) or "")
