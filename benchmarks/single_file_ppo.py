@@ -35,10 +35,14 @@ def network(outputs: int, gain: float) -> nn.Sequential:
     )
 
 
+def make_env() -> gymnasium.Env:
+    return gymnasium.wrappers.RecordEpisodeStatistics(gymnasium.make("CartPole-v1"))
+
+
 def train(total_steps: int, seed: int) -> tuple[float, nn.Module]:
     """Trains on CartPole-v1; seconds of processor time and the actor."""
     torch.manual_seed(seed)
-    envs = gymnasium.vector.SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * ENVS)
+    envs = gymnasium.vector.SyncVectorEnv([make_env] * ENVS)
     actor, critic = network(2, 0.01), network(1, 1.0)
     parameters = [*actor.parameters(), *critic.parameters()]
     optimiser = torch.optim.Adam(parameters, lr=LR, eps=1e-5)
@@ -48,7 +52,7 @@ def train(total_steps: int, seed: int) -> tuple[float, nn.Module]:
     start = time.process_time()
     next_obs = torch.tensor(envs.reset(seed=seed)[0])
     next_done = torch.zeros(ENVS)
-    rounds = total_steps // (ENVS * STEPS)
+    rounds, metrics = total_steps // (ENVS * STEPS), {}
     for round_number in range(rounds):
         optimiser.param_groups[0]["lr"] = LR * (1.0 - round_number / rounds)
         for t in range(STEPS):
@@ -82,7 +86,11 @@ def train(total_steps: int, seed: int) -> tuple[float, nn.Module]:
             for rows in order.reshape(MINIBATCHES, -1):
                 old_log_probs, advantage, target, old_values = (x[rows] for x in flat)
                 policy = Categorical(logits=actor(flat_obs[rows]))
-                ratio = (policy.log_prob(flat_actions[rows]) - old_log_probs).exp()
+                log_ratio = policy.log_prob(flat_actions[rows]) - old_log_probs
+                ratio = log_ratio.exp()
+                with torch.no_grad():  # what such files log, as ours does
+                    metrics["approx_kl"] = ((ratio - 1) - log_ratio).mean().item()
+                    metrics["clip_fraction"] = ((ratio - 1).abs() > CLIP).float().mean().item()
                 advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
                 clipped = ratio.clamp(1 - CLIP, 1 + CLIP)
                 policy_loss = torch.max(-advantage * ratio, -advantage * clipped).mean()
