@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from pathlib import Path
 
 SB3_COLUMNS = (
@@ -70,4 +72,23 @@ def wandb_run(folder: Path, rows: int = 3000) -> Path:
             {"global_step": 100 * i, "charts/episodic_return": 20.0 + i, "losses": {"entropy": 0.5}}
         )
     run.finish()
-    return next(folder.glob("wandb/offline-run-*/*.wandb"))
+    path = next(folder.glob("wandb/offline-run-*/*.wandb"))
+    _wait_for_the_end(path)
+    return path
+
+
+def _wait_for_the_end(path: Path) -> None:
+    """Another process writes the file, and on a busy machine it may be a little behind."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    from rlcheck.signals.readers.wandb_files import Damage, _records
+
+    for _ in range(100):
+        last = Record()
+        with contextlib.suppress(Damage):
+            for data in _records(path.read_bytes()):
+                last.ParseFromString(data)
+        if last.HasField("exit"):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{path} has no end")
