@@ -7,6 +7,7 @@ from typing import Any
 
 from ladders import (
     classics,
+    copies_check,
     experience_checks,
     first_rungs,
     interface_checks,
@@ -152,6 +153,7 @@ CONTRACT = Contract(
     checks=(
         *first_rungs.CHECKS,
         seed_checks.SEEDS,
+        copies_check.COPIES,
         *interface_checks.CHECKS,
         *WHITE_BOX,
         option_checks.OPTIONS,

@@ -22,7 +22,7 @@ from ladders.stored_rows import (
 GAMMA, LAM = 0.9, 0.8
 MDP = design(GAMMA).mdp
 CHECKS = ("agent/stores-*", "agent/advantages-*", "agent/stored-columns-*", "agent/q-target-*",
-          "agent/policy-update-*")  # fmt: skip
+          "agent/policy-update-*", "agent/environments-differ")  # fmt: skip
 
 
 def walk(steps, seed):
@@ -212,7 +212,7 @@ SHOWN = (
     "ppo-unswapped-advantages", "a2c-lambda-for-gamma", "dqn-early-dones",
     "dqn-mean-over-actions", "dqn-broadcast-loss", "dqn-no-terminal-mask",
     "ppo-negated-advantages", "ppo-recomputed-old-log-prob", "ppo-no-clip", "ppo-optimistic-clip",
-    "ppo-detached-policy", "a2c-ascending-loss", "ppo-pooled-features",
+    "ppo-detached-policy", "a2c-ascending-loss", "ppo-pooled-features", "ppo-envs-share-seed",
 )  # fmt: skip
 
 
