@@ -8,6 +8,7 @@ from typing import Any
 from ladders import (
     classics,
     copies_check,
+    density_check,
     experience_checks,
     first_rungs,
     interface_checks,
@@ -41,12 +42,14 @@ CAPABILITIES = (
     "experience",
     "fit_rows",
     "update_policy",
+    "draw",
 )
 
 WHITE_BOX = (
     *experience_checks.CHECKS,
     q_target_check.Q_TARGET,
     policy_update_check.POLICY_UPDATE,
+    density_check.DENSITY,
 )
 FOLLOWED = (interface_checks.STORED, target_checks.TARGET)
 """Where one of all these shows a mistake there is no need to let the agent learn for a minute."""

@@ -57,11 +57,17 @@ def follow_target(subject: AgentSubject, trial: Trial, context: Context) -> Evid
             break
     return {
         "pairs": len(pairs),
-        "interval": interval,
+        "interval": 500 if interval is not None else _own_interval(start.agent.native),
         "online_moved": sum(not np.array_equal(before[o], after[o]) for o in pairs.values()),
         "target_moved": sum(not np.array_equal(before[t], after[t]) for t in pairs),
         "equal": equal,
     }
+
+
+def _own_interval(native: object) -> int | None:
+    """The steps between copies that the agent itself states, where copies must have been made."""
+    stated = [getattr(native, name, None) for name in INTERVALS]
+    return next((n for n in stated if isinstance(n, int) and 0 < n <= STEPS), None)
 
 
 def judge_target(evidence: Evidence, context: Context) -> Outcome:
@@ -75,9 +81,9 @@ def judge_target(evidence: Evidence, context: Context) -> Outcome:
     rate = next((named[name] for name in RATES if name in named), None)
     soft = isinstance(rate, int | float) and 0 < rate < 1
     if not evidence["target_moved"] and (evidence["interval"] or soft):
-        message = f"the target network did not change within {STEPS:,} steps; expected " + (
-            "copies every 500 steps" if evidence["interval"] else f"an average with tau={rate}"
-        )
+        interval = evidence["interval"]
+        schedule = f"copies every {interval} steps" if interval else f"an average with tau={rate}"
+        message = f"the target network did not change within {STEPS:,} steps; expected {schedule}"
         return Outcome(Status.FAILED, message, evidence, {"target-never-updated": 0.95})
     if evidence["equal"] == pairs:
         message = (

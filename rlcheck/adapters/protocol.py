@@ -100,6 +100,8 @@ class AgentHandle:
         learn: total_timesteps -> None; one uninterrupted training.
         predict: observations [N, ...] -> greedy actions [N] (discrete) or [N, D] (continuous).
         sample: observations [N, ...] -> actions drawn from the policy that it trains with.
+        draw: observations [N, ...] -> actions [N] in [-1, 1] and their log-probabilities [N], of a policy
+            with one continuous action.
         values: observations [N, ...] -> V [N].
         q_values: observations [N, ...] -> Q [N, A].
         action_probabilities: observations [N, ...] -> [N, A].
@@ -126,6 +128,7 @@ class AgentHandle:
     learn: Callable[[int], None]
     predict: Callable[[np.ndarray], np.ndarray] | None = None
     sample: Callable[[np.ndarray], np.ndarray] | None = None
+    draw: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None
     values: Callable[[np.ndarray], np.ndarray] | None = None
     q_values: Callable[[np.ndarray], np.ndarray] | None = None
     action_probabilities: Callable[[np.ndarray], np.ndarray] | None = None

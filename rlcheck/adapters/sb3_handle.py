@@ -40,6 +40,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         learn=lambda total_timesteps: _learn(model, total_timesteps),
         predict=lambda observations: _predict(seen, observations),
         sample=lambda observations: _sample(seen, observations),
+        draw=_draw(seen),
         values=_values(seen) if alone else None,
         q_values=_q_values(seen, "q_net") if seen.same_units else None,
         action_probabilities=None if seen.recurrent else _action_probabilities(seen),
@@ -100,6 +101,23 @@ def _sample(seen: View, observations: np.ndarray) -> np.ndarray:
         scaled = model.policy.scale_action(actions)
         actions = model.policy.unscale_action(np.clip(scaled + drawn, -1.0, 1.0))
     return _checked(model, actions)
+
+
+def _draw(seen: View) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None:
+    """SAC and its kin: the actor's own squashed actions, as the losses use them."""
+    actor: Any = getattr(seen.model, "actor", None)
+    space = seen.model.action_space
+    one = isinstance(space, spaces.Box) and space.shape == (1,)
+    if actor is None or not hasattr(actor, "action_log_prob") or not one:
+        return None
+
+    def draw(observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with seen.asking():
+            actions, log_probs = actor.action_log_prob(seen.tensor(observations))
+        pairs = (part.double().cpu().numpy().reshape(-1) for part in (actions, log_probs))
+        return next(pairs), next(pairs)
+
+    return draw
 
 
 class _Acting:

@@ -22,7 +22,8 @@ from ladders.stored_rows import (
 GAMMA, LAM = 0.9, 0.8
 MDP = design(GAMMA).mdp
 CHECKS = ("agent/stores-*", "agent/advantages-*", "agent/stored-columns-*", "agent/q-target-*",
-          "agent/policy-update-*", "agent/environments-differ")  # fmt: skip
+          "agent/policy-update-*", "agent/environments-differ", "agent/log-prob-*",
+          "agent/target-network-*")  # fmt: skip
 
 
 def walk(steps, seed):
@@ -213,6 +214,7 @@ SHOWN = (
     "dqn-mean-over-actions", "dqn-broadcast-loss", "dqn-no-terminal-mask",
     "ppo-negated-advantages", "ppo-recomputed-old-log-prob", "ppo-no-clip", "ppo-optimistic-clip",
     "ppo-detached-policy", "a2c-ascending-loss", "ppo-pooled-features", "ppo-envs-share-seed",
+    "sac-no-tanh-correction", "dqn-target-loads-itself",
 )  # fmt: skip
 
 
@@ -228,7 +230,14 @@ def test_a_learning_rate_that_starts_at_zero_is_no_fault():
     assert status["agent/policy-update-follows-advantage"] == "passed"
 
 
-SEEN_RIGHT = ("ppo-relu", "ppo-eight-envs", "a2c-adam", "dqn-quick", "dqn-four-envs")
+SEEN_RIGHT = (
+    "sac-automatic",
+    "ppo-relu",
+    "ppo-eight-envs",
+    "a2c-adam",
+    "dqn-quick",
+    "dqn-four-envs",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -256,7 +265,7 @@ def test_a_correct_agent_is_not_accused(name):
     _, report = looked_at(CORRECT, name)
     assert {str(result.status) for result in report.results} <= {"passed", "skipped"}
     assert any(
-        result.check.startswith(("agent/adv", "agent/q-", "agent/stored-columns"))
+        result.check.startswith(("agent/adv", "agent/q-", "agent/stored-columns", "agent/log-"))
         and str(result.status) == "passed"
         for result in report.results
     )
