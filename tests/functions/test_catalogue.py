@@ -27,7 +27,14 @@ CONTRACTS = (
     pytest.param("advantage-normalisation", marks=pytest.mark.slow),
     pytest.param("potential-shaping", marks=pytest.mark.slow),
 )
-SINGLE_PRECISION = ("td-target", "discounted-returns", "advantage-normalisation", "entropy", "gae")
+SINGLE_PRECISION = (
+    "td-target",
+    "discounted-returns",
+    "double-q-target",
+    "n-step-returns",
+    "gaussian-log-prob",
+    "gae",
+)
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
