@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -175,3 +177,14 @@ def test_faulty_functions_are_caught_and_named():
 def test_a_missing_correction_is_named_through_the_public_interface():
     report = rlcheck.check(uncorrected, CONTRACT, max_examples=20)
     assert report.diagnosis[0].fault == f"{CONTRACT}/tanh-correction-missing"
+
+
+def squared_before_tanh(mean: torch.Tensor, log_std, actions):
+    u = torch.atanh(actions.clamp(-1 + 1e-12, 1 - 1e-12))
+    density = -0.5 * ((u - mean) / log_std.exp()) ** 2 - log_std - 0.5 * math.log(2 * math.pi)
+    return (density - torch.log(1 - torch.tanh(u**2) + 1e-6)).sum(-1)
+
+
+def test_a_mistake_that_no_fault_explains_is_still_a_verdict():
+    report = rlcheck.check(squared_before_tanh, "tanh-gaussian-log-prob", max_examples=6)
+    assert report.verdict == "failed"
