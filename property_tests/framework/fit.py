@@ -39,6 +39,9 @@ EVERY = 3
 SOMETIMES = 0.2
 """Share of the inputs that a function answers which raises on the others; below it, it fits no form."""
 
+SEVERAL = 3
+"""So many batches that are answered rightly are no accident."""
+
 PLAN_FIELDS = {
     "arrays": [str(kind) for kind in Kind],
     "layout": [str(layout) for layout in Layout],
@@ -114,15 +117,19 @@ def _unless_batch_fault(agreeing: Attempt, earlier: list[Attempt]) -> Fitted:
     """The form that agrees, unless it is for one trajectory and hides a fault that mixes a batch.
 
     A function for `[T]` may well run on `[T, B]` and answer nonsense; but one that gives exactly the
-    answers of a faulty version there is a function for `[T, B]` with that fault, and so is one that names
-    numbers of a row in the plural and answers every batch.
+    answers of a faulty version there is a function for `[T, B]` with that fault, and so is one that
+    answers every batch and names numbers of a row in the plural, or is right on some batches.
     """
     plan = _plan(agreeing)
     # What runs on nested lists is not to be judged by what it makes of arrays.
     alike = [attempt for attempt in earlier if _plan(attempt).kind is plan.kind]
     for attempt in alike:
         mixes = attempt.runs and attempt.agreeing and plan.layout is Layout.SINGLE
-        if mixes and (_speaks_of_rows(attempt) or _likeness(attempt) >= (1.0, 1.0)):
+        if mixes and (
+            _speaks_of_rows(attempt)
+            or _right_on_a_batch(attempt)
+            or _likeness(attempt) >= (1.0, 1.0)
+        ):
             return attempt.fitted
         if plan.layout is not Layout.AS_WRITTEN and _misshapen_by_a_fault(attempt):
             return attempt.fitted
@@ -137,6 +144,26 @@ def _speaks_of_rows(attempt: Attempt) -> bool:
         return False  # a trajectory has several of everything
     plural = any(word.axes == "B" and name.endswith("s") for name, word in named.items())
     return plural and all(output is not None for output in attempt.outputs)
+
+
+def _right_on_a_batch(attempt: Attempt) -> bool:
+    """Whether it answers all batches, and some of several columns rightly.
+
+    A function for one trajectory that is given a batch raises, or is wrong whenever the columns differ.
+    """
+    if any(output is None for output in attempt.outputs):
+        return False
+    agreement = _agreement(attempt.fitted, attempt.cases, attempt.outputs)
+    several = [_columns(attempt.fitted.contract, case) > 1 for case in attempt.cases]
+    return sum(map(all, zip(agreement, several, strict=True))) >= SEVERAL
+
+
+def _columns(contract: FunctionContract, case: Case) -> int:
+    """Size of the batch axis of a trajectory, 1 where there is none."""
+    for parameter in contract.parameters:
+        if parameter.axes.startswith("TB") and parameter.name in case:
+            return int(np.shape(case[parameter.name])[1])
+    return 1
 
 
 def _plan(attempt: Attempt) -> Plan:
