@@ -221,14 +221,20 @@ def critic_explains(log: Log) -> Finding:
     if returns is not None and returns.rose and _error_fell(log, returns.last.median):
         # Where nearly all returns are equal little variance is left: the error tells more.
         return Clear("the critic explains nothing, and its error fell while the return rose")
-    # PPO fits its critic to each batch several times: a correct one explains something soon.
-    once = "clip_fraction" not in log.signals
-    learns = returns is not None and returns.rose and once and not _diverged(log, middle)
-    if returns is not None and (returns.sparse or learns):
+    # PPO fits its critic to each batch several times: a correct one explains something soon. One step
+    # a batch, as in A2C, may take longer than the run.
+    once = "clip_fraction" not in log.signals and not _diverged(log, middle)
+    if returns is None or returns.sparse or once:
+        unclear = (
+            "fewer than 10 returns are known"
+            if returns is None
+            else "most returns are equal"
+            if returns.sparse
+            else "the critic takes one step a batch"
+        )
         return Doubt(
-            f"the explained variance is {show(middle)} (median), and "
-            + ("most returns are equal" if returns.sparse else "the return rises all the same")
-            + ": a critic that is not trained looks like that, and so does one that says the same for "
+            f"the explained variance is {show(middle)} (median), and {unclear}"
+            ": a critic that is not trained looks like that, and so does one that says the same for "
             "every state because its units are saturated (a lower learning rate helps)"
         )
     span = (float(explained.steps[0]), float(explained.steps[-1]))
@@ -238,7 +244,7 @@ def critic_explains(log: Log) -> Finding:
         f"{steps(span)}; a critic that learns reaches 0.5 and more",
         span,
         {"median": middle, "best": best},
-        strength=0.75 if returns is not None and returns.rose else 0.85,
+        strength=0.75 if returns.rose else 0.85,
     )
 
 
