@@ -31,23 +31,24 @@ class Runner:
         self._sources: dict[int, str] = {}
 
     def run(
-        self, job: Job, progress: ReportProgress, on_bound: Callable[[], None] = lambda: None
+        self, job: Job, progress: ReportProgress, on_ready: Callable[[], None] = lambda: None
     ) -> Reply:
         """The answer to `job`; an exception of the subject comes back as a `JobFailure`.
 
         Args:
             job: what to do.
             progress: handed to the trial.
-            on_bound: called once the subject is loaded, before the trial starts.
+            on_ready: called once the subject is imported, and again before the trial starts: what
+                follows is the subject's own time.
         """
         started = time.perf_counter()
         try:
-            contract, bound = self._bind(job)
+            contract, bound = self._bind(job, on_ready)
             if not job.check:
                 facts, dialect = jsonable(dict(bound.facts)), jsonable(dict(bound.dialect))
                 source = self._sources[job.subject]
                 return BindReply(contract, facts, dialect, tuple(bound.notes), source)
-            on_bound()
+            on_ready()
             return _trial(job, bound, progress)
         except UsageError as error:
             return JobFailure(_usage_kind(error), str(error))
@@ -57,12 +58,14 @@ class Runner:
             message = _raised(job, error)
             return JobFailure(FailureKind.RAISED, message, time.perf_counter() - started)
 
-    def _bind(self, job: Job) -> tuple[str, Bound]:
+    def _bind(self, job: Job, on_ready: Callable[[], None]) -> tuple[str, Bound]:
         if job.subject not in self._bound:
             spec = job.spec
             # What importing user's modules does to the process (a variable, a path) has to stay.
             with preserved_state(process=spec.raw is not None):
                 raw = load(spec)
+                # Binding calls the subject, which may hang as it may in a trial.
+                on_ready()
                 name = job.contract or spec.contract or infer_contract(raw, spec.name)
                 self._bound[job.subject] = name, _bind_raw(raw, name, job)
                 self._sources[job.subject] = importing.source_digest(raw)

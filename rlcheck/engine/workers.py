@@ -29,7 +29,7 @@ from rlcheck.engine.limits import memory_limit, resident_size, trim
 _TICK_S = 0.1
 _OUTPUT_LIMIT = 1 << 20
 LOADING_S = 120.0
-"""Seconds that loading a subject may take at least: torch alone takes many on a busy machine."""
+"""Seconds that importing a subject may take at least: torch alone takes many on a busy machine."""
 REAPED_S = 5.0
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")

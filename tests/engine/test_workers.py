@@ -9,6 +9,7 @@ from engine_helpers import only, run, toy
 
 from rlcheck.engine import workers
 from rlcheck.records import Settings, Status, Verdict
+from rlcheck.subjects import SubjectSpec
 
 QUICK = Settings(timeout_s=1.0)
 
@@ -85,12 +86,21 @@ def test_a_subject_that_dies_while_it_is_bound_is_named():
         run(spec)
 
 
-def test_a_subject_that_never_loads_is_stopped(monkeypatch):
+def test_a_subject_that_hangs_while_it_is_bound_is_stopped():
+    from rlcheck.errors import SubjectError
+
+    spec = toy("hangs", constants={"call-in-bind": True})
+    with pytest.raises(SubjectError, match=r"hangs did not finish within \S+ s and was stopped"):
+        run(spec, settings=QUICK)
+
+
+def test_a_module_that_is_never_imported_is_stopped(monkeypatch, tmp_path):
     from rlcheck.errors import SubjectError
 
     monkeypatch.setattr(workers, "LOADING_S", 2.0)
-    spec = toy("hangs", constants={"call-in-bind": True})
-    with pytest.raises(SubjectError, match="hangs did not load within 2 s and was stopped"):
+    (tmp_path / "endless.py").write_text("while True:\n    pass\n")
+    spec = SubjectSpec("endless", target=f"{tmp_path / 'endless.py'}:anything", contract="toy")
+    with pytest.raises(SubjectError, match="endless did not load within 2 s and was stopped"):
         run(spec, settings=QUICK)
 
 
