@@ -109,8 +109,8 @@ class AgentHandle:
             trains on one transition, `steps` times; returns the critic's loss at every step.
         fit_rows: (rows, steps) -> None; takes `steps` gradient steps on a replay memory that holds these
             rows and no others, while the target network stands still.
-        update_policy: rows -> None; one pass over a rollout that holds these rows and no others, with
-            returns equal to the values, in one batch.
+        update_policy: rows -> None; one pass of the policy's loss over a rollout that holds these rows
+            and no others, in one batch; return - advantage = V on each.
         copy_to_target: () -> None; makes the target network equal to the online network.
         target_q_values: observations [N, ...] -> Q [N, A] of the target network.
         parameters: () -> name -> array copy of every trainable and target tensor.

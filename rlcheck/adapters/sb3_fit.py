@@ -224,7 +224,8 @@ def _update_policy(seen: View, rows: Sequence[PolicyRow]) -> None:
                 log_probs - np.log(row.ratio),
             )
         buffer.advantages[:] = np.array([row.advantage for row in rows])[:, None]
-        buffer.returns = buffer.values.copy()
+        # As after a real rollout, for code that computes advantages from returns.
+        buffer.returns = buffer.values + buffer.advantages
         model.train()
 
 
@@ -243,7 +244,7 @@ def _stored(seen: View, row: PolicyRow, count: int) -> tuple[Any, Any]:
 @contextmanager
 def _one_batch(model: Any, rows: int) -> Iterator[None]:
     """One epoch, one minibatch, and the policy loss alone, for a while, where there are such settings."""
-    wanted: dict[str, Any] = {"n_epochs": 1, "batch_size": rows, "ent_coef": 0.0}
+    wanted: dict[str, Any] = {"n_epochs": 1, "batch_size": rows, "ent_coef": 0.0, "vf_coef": 0.0}
     if hasattr(model, "clip_range"):
         # PPO would stop at once at ratios far from 1; a trust region needs its radius.
         wanted["target_kl"] = None
