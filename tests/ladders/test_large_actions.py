@@ -6,7 +6,7 @@ import gymnasium
 import pytest
 from gymnasium import spaces
 
-from ladders.environment_actions import EFFECTS
+from ladders.environment_effects import EFFECTS
 from ladders.large_actions import kept_bytes, relaxation_note
 
 
