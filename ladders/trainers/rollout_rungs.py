@@ -152,7 +152,8 @@ def judge_rest(evidence: Evidence, context: Context) -> Outcome:
     if abs(reached - rest) <= NEAR:
         return Outcome(Status.PASSED, words)
     if reached > rest + FAR:
-        suspects = {f"{PREFIX}/kl-missing": 0.9}
+        # A reference that follows the policy holds nothing back either; that it moves shows elsewhere.
+        suspects = {f"{PREFIX}/kl-missing": 0.5, f"{PREFIX}/reference-trained": 0.45}
         message = f"{words}: the KL to the reference holds nothing back"
         return Outcome(Status.FAILED, message, evidence, suspects)
     if reached < start - 0.5:
@@ -192,6 +193,6 @@ REST = Check(
     ),
     requires=(UPDATE.name,),
     budget=Budget.STANDARD,
-    catches=(f"{PREFIX}/kl-missing",),
+    catches=(f"{PREFIX}/kl-missing", f"{PREFIX}/reference-trained"),
     references=("https://arxiv.org/abs/2510.13651", "https://arxiv.org/abs/2506.09477"),
 )
