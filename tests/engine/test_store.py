@@ -53,7 +53,9 @@ def test_a_run_is_stored_as_it_goes(tmp_path):
 
 def test_an_interrupt_keeps_what_finished_and_resume_does_the_rest(tmp_path, monkeypatch):
     program = f"""
-import sys; sys.path.insert(0, {str(PLUGIN)!r})
+import signal, sys; sys.path.insert(0, {str(PLUGIN)!r})
+# A shell that started these tests in the background has its children ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from rlcheck.engine import session
 from rlcheck.records import Settings
 from rlcheck.subjects import SubjectSpec
