@@ -76,9 +76,9 @@ def plan(
 
 def drawn_one_a_fault(names: Sequence[str]) -> list[str]:
     """One of the agents with each fault, drawn with a fixed seed: nobody chooses the easy ones."""
-    by_fault: dict[str, list[str]] = {}
+    agents, by_fault = lists()["faulty"], dict[str, list[str]]()
     for name in names:
-        by_fault.setdefault(lists()["faulty"][name].faults[0], []).append(name)
+        by_fault.setdefault(agents[name].faults[0], []).append(name)
     draw = random.Random(0)
     return [draw.choice(found) for found in by_fault.values()]
 

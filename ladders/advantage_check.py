@@ -10,6 +10,7 @@ import numpy as np
 from ladders import stored_advantages
 from ladders.discounts import SAME, discount_suspects
 from ladders.experience import collect, exam_mdp, shows_no_experience
+from ladders.outcomes import failed
 from ladders.stored_advantages import Recursion, Rollout
 from ladders.training import exam_gamma, knows_gamma
 from rlcheck.records import Check, Context, Evidence, Outcome, Status, one_trial
@@ -31,7 +32,7 @@ def judge_advantages(evidence: Evidence, context: Context) -> Outcome:
             f"gamma * lambda = {recursion.decay:.3g}, cut off at ends"
         )
         return Outcome(Status.PASSED, message)
-    return Outcome(Status.FAILED, message, {"proof": dict.fromkeys(suspects, proof)}, suspects)
+    return failed(message, suspects, proof)
 
 
 def _rollout(evidence: Evidence, context: Context) -> Rollout | None:
@@ -88,14 +89,7 @@ def _verdict(rollout: Rollout, recursion: Recursion) -> tuple[dict[str, float], 
         told = f"the advantages are exact with {REPLACED[recursion.fault]}"
         return {recursion.fault: 0.95}, told, _example(recursion, ENDS)
     if recursion.at_ends != (False, False):
-        masked = (False, False)
-        fault = (
-            "done-late"
-            if recursion.at_starts == masked
-            else "done-early"
-            if recursion.before_last == masked
-            else "terminal-bootstrap"
-        )
+        fault = _wrong_mask(recursion)
         kind, told = WRONG_MASKS[fault]
         return {fault: 0.95}, f"the advantages {told}", _example(recursion, kind)
     if abs(recursion.gamma - rollout.gamma) > SAME:
@@ -109,6 +103,13 @@ def _verdict(rollout: Rollout, recursion: Recursion) -> tuple[dict[str, float], 
             [f"inside episodes A + V - r = {recursion.gamma:.3f} V' + {recursion.decay:.3f} A'"],
         )
     return {}, "", []
+
+
+def _wrong_mask(recursion: Recursion) -> str:
+    """Which mask lets ends leak: one that sits on other steps, or none."""
+    if recursion.at_starts == (False, False):
+        return "done-late"
+    return "done-early" if recursion.before_last == (False, False) else "terminal-bootstrap"
 
 
 def _example(recursion: Recursion, kind: int) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ladders.env import encode_states
+from ladders.outcomes import failed
 from ladders.training import EXAM, train
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.adapters.rng import preserved_rng
@@ -57,8 +58,7 @@ def judge_density(evidence: Evidence, context: Context) -> Outcome:
             f"1 / (1 - a^2) = {np.exp(-left_out[far]):.2f}, the factor of the change of variables",
         ]
         message = "log pi is that of the action before the tanh; expected that of the action itself"
-        fault = "tanh-correction-missing"
-        return Outcome(Status.FAILED, message, {"proof": {fault: lines}}, {fault: 0.95})
+        return failed(message, {"tanh-correction-missing": 0.95}, lines)
     message = f"reported densities are off by {100 * np.abs(gap).mean():.0f} % in no known way"
     return Outcome(Status.SKIPPED, message)
 

@@ -11,6 +11,7 @@ from ladders import stored_batches, stored_rows
 from ladders.advantage_check import ADVANTAGES
 from ladders.experience import COLUMNS, collect, exam_mdp, shows_no_experience
 from ladders.mdp import MDP
+from ladders.outcomes import failed
 from ladders.stored_rows import Rows
 from rlcheck.records import Check, Context, Evidence, Outcome, Status, one_trial
 
@@ -144,8 +145,7 @@ def _mixed_axes(arrays: dict[str, np.ndarray], mixed: tuple[str, ...], n_envs: i
         f"{' and '.join(mixed)} are flattened from [{steps} steps, {n_envs} environments] in another "
         "order than the other columns; flattened like them, all is right"
     )
-    proof = {"env-axis-mixed": lines}
-    return Outcome(Status.FAILED, message, {"proof": proof}, {"env-axis-mixed": 0.95})
+    return failed(message, {"env-axis-mixed": 0.95}, lines)
 
 
 ALIGNED = Check(

@@ -15,6 +15,7 @@ import numpy as np
 
 from ladders.env import encode_states
 from ladders.option_checks import ALIASES
+from ladders.outcomes import failed
 from ladders.training import EXAM, train
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject, PolicyRow
 from rlcheck.adapters.rng import preserved_rng
@@ -68,9 +69,9 @@ def judge_update(evidence: Evidence, context: Context) -> Outcome:
     alike = np.array(evidence["changes"][ALIKE])
     if np.abs(plain).max() < STILL * np.abs(alike).max() and np.ptp(alike) < STILL * alike.max():
         message = "an update cannot tell two observations apart: opposite advantages cancel"
-        return _failed(message, told, {"observation-ignored": 0.8})
+        return failed(message, {"observation-ignored": 0.8}, told)
     if np.abs(plain).max() < NOTHING:
-        return _failed("an update moves no probability", told, {"no-policy-gradient": 0.8})
+        return failed("an update moves no probability", {"no-policy-gradient": 0.8}, told)
     if plain[0] > 0 > plain[1]:
         return _judge_clipping(evidence) if evidence["clips"] else Outcome(Status.PASSED, told[0])
     if plain[0] < 0 < plain[1]:
@@ -78,7 +79,7 @@ def judge_update(evidence: Evidence, context: Context) -> Outcome:
         if not evidence["clips"]:
             suspects = {"advantage-sign-flipped": 0.9}
         message = "the update makes good actions rarer and bad ones more frequent"
-        return _failed(message, [*told, "expected the other signs"], suspects)
+        return failed(message, suspects, [*told, "expected the other signs"])
     return Outcome(Status.SKIPPED, f"{told[0]}, which does not tell the direction of the update")
 
 
@@ -92,7 +93,7 @@ def _judge_clipping(evidence: Evidence) -> Outcome:
     ]
     if np.array_equal(plain, beyond) and np.array_equal(plain, before):
         message = "the stored log-probabilities change nothing; expected them in the ratio"
-        return _failed(message, lines, {"old-log-prob-recomputed": 0.9})
+        return failed(message, {"old-log-prob-recomputed": 0.9}, lines)
     shares = {"beyond": beyond / plain, "before": before / plain}
     still = {name: bool(np.abs(share).max() < STILL) for name, share in shares.items()}
     moves = {name: bool(share.max() > MOVES) for name, share in shares.items()}
@@ -102,15 +103,11 @@ def _judge_clipping(evidence: Evidence) -> Outcome:
         )
     if moves["beyond"] and moves["before"]:
         message = "the policy moves on beyond the clip range; expected no gradient there"
-        return _failed(message, lines, {"clip-missing": 0.9})
+        return failed(message, {"clip-missing": 0.9}, lines)
     if moves["beyond"] and still["before"]:
         message = "the larger of the two terms of the clipped loss is taken; expected the smaller"
-        return _failed(message, lines, {"clip-missing": 0.9})
+        return failed(message, {"clip-missing": 0.9}, lines)
     return Outcome(Status.SKIPPED, "no known form of the loss: " + "; ".join(lines))
-
-
-def _failed(message: str, lines: list[str], suspects: dict[str, float]) -> Outcome:
-    return Outcome(Status.FAILED, message, {"proof": dict.fromkeys(suspects, lines)}, suspects)
 
 
 def _cannot_update(facts: Evidence, settings: Settings) -> str | None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ladders.discounts import SAME, discount_suspects
 from ladders.env import encode_states
+from ladders.outcomes import failed
 from ladders.training import EXAM, exam_gamma, knows_gamma, train
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject, Row
 from rlcheck.adapters.rng import preserved_rng
@@ -112,9 +113,7 @@ def judge_targets(evidence: Evidence, context: Context) -> Outcome:
             Status.SKIPPED, f"rows are fitted to {_listed(fitted)}, which nothing known explains"
         )
     lines = _arithmetic(evidence["target_q"], models[0][1], found[0][1], fitted, gamma)
-    return Outcome(
-        Status.FAILED, "\n".join(lines), {"proof": dict.fromkeys(suspects, lines)}, suspects
-    )
+    return failed("\n".join(lines), suspects, lines)
 
 
 def _judge_rewards(fit: dict[str, Any], wanted: np.ndarray) -> Outcome:
@@ -122,7 +121,7 @@ def _judge_rewards(fit: dict[str, Any], wanted: np.ndarray) -> Outcome:
     base, moved = np.array(fit["values"]), np.abs(np.subtract(fit["values"], fit["before"])).max()
     if moved < NEAR / 10:
         line = f"fitting terminal rows with the rewards {_listed(wanted)} moved no value of theirs"
-        return _failed({"critic-not-trained": 0.6, "does-not-learn": 0.35}, [line])
+        return failed(line, {"critic-not-trained": 0.6, "does-not-learn": 0.35}, [line])
     # A squared loss brings all to the mean, a Huber loss to somewhere between mean and median.
     centre = (wanted.mean() + np.median(wanted)) / 2
     if np.ptp(base) < ROUGHLY and np.abs(base - centre).max() < ROUGHLY:
@@ -130,7 +129,7 @@ def _judge_rewards(fit: dict[str, Any], wanted: np.ndarray) -> Outcome:
             f"terminal rows with the rewards {_listed(wanted)} are fitted to {_listed(base)}",
             "all to one number, as if each met the targets of all; expected each row's own reward",
         ]
-        return _failed({"batch-misaligned": 0.9}, lines)
+        return failed("\n".join(lines), {"batch-misaligned": 0.9}, lines)
     near = NEAR if fit["settled"] else ROUGHLY
     by_action = wanted.reshape(len(VALUES), -1).mean(axis=0)
     mistakes = {
@@ -145,14 +144,9 @@ def _judge_rewards(fit: dict[str, Any], wanted: np.ndarray) -> Outcome:
                 f"terminal rows with the rewards {_listed(wanted)} are fitted to {_listed(base)}",
                 f"that is {what}; expected each row's own reward",
             ]
-            return _failed({fault: 0.9}, lines)
+            return failed("\n".join(lines), {fault: 0.9}, lines)
     message = f"terminal rows with the rewards {_listed(wanted)} came to {_listed(base)}"
     return Outcome(Status.SKIPPED, f"{message}, so no target can be read")
-
-
-def _failed(suspects: dict[str, float], lines: list[str]) -> Outcome:
-    proof = dict.fromkeys(suspects, lines)
-    return Outcome(Status.FAILED, "\n".join(lines), {"proof": proof}, suspects)
 
 
 def _models(target_q: dict[str, list[float]], gamma: float) -> Iterator[tuple[str, np.ndarray]]:
