@@ -5,40 +5,59 @@ These mistakes change no fixed point, so no answer sheet shows them; the recorde
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ladders.exam import Exam
-from rlcheck.records import Evidence, Outcome, Status
+from rlcheck.records import Context, Evidence, Outcome, Status
 
-VISITED, CLEAR_SHARE = 100, 0.8
+FEWEST_VISITS, SELDOM, CLEAR_SHARE = 4_000, 0.001, 0.8
 
 
-def one_sided_share(exam: Exam, evidence: Evidence) -> float:
-    """Share of the often visited decision states in which only one action was ever tried.
+def lone_choices(exam: Exam, records: Sequence[Mapping[str, np.ndarray]]) -> list[int]:
+    """[choices that differ from the ones before and after them in the same state, visits, distinct].
 
-    With a probability of 5 % for the other action, one such state among 100 visits has a chance of
-    0.6 %; an agent that never explores shows it nearly everywhere.
+    A draw that the agent makes anew at every visit leaves such lone choices at a rate near that of
+    the rarer action: epsilon / 2 of the visits for epsilon-greedy, up to a quarter while a policy is
+    still even. A greedy agent changes its mind when its values change, and then keeps to it. Runs that
+    flip at each visit count as lone choices too, as optimistic values and UCB make them.
     """
-    counts = np.array(evidence["counts"])[exam.decisions]
-    often = counts.sum(axis=1) >= VISITED
-    if often.sum() < 5:
-        return 0.0
-    return float((counts[often].min(axis=1) == 0).mean())
+    lone, visits, distinct = 0, 0, set[int]()
+    for record in records:
+        for state in exam.decisions:
+            chosen = record["actions"][record["states"] == state]
+            distinct.update(chosen.tolist())
+            changed = chosen[1:] != chosen[:-1]
+            lone += int((changed[1:] & changed[:-1]).sum())
+            visits += max(len(chosen) - 2, 0)
+    return [lone, visits, len(distinct)]
 
 
-def no_exploration(exam: Exam, sheets: Sequence[Evidence]) -> Outcome | None:
-    """Failed if all runs tried only one action in most of the states that they visited often."""
-    shares = [one_sided_share(exam, evidence) for evidence in sheets]
-    if not shares or min(shares) < 0.5:
+def no_exploration(sheets: Sequence[Evidence], context: Context) -> Outcome | None:
+    """Failed if all runs hardly ever made a choice that looks drawn.
+
+    An agent with a constant epsilon of 0.01 makes 5 lone choices in 1,000 visits; two runs of 2,000
+    visits each that show at most 2 have a chance of 1e-5.
+    Continuous actions are left out: noise around a saturated action never crosses the threshold that
+    tells the two arms apart.
+    """
+    found = [evidence["lone"] for evidence in sheets]
+    total = sum(visits for _, visits, _ in found)
+    rare = all(lone <= SELDOM * visits for lone, visits, _ in found)
+    if context.facts.get("actions") == "continuous" or total < FEWEST_VISITS or not rare:
         return None
+    lone = sum(one for one, _, _ in found)
     message = (
-        f"in {min(shares):.0%} or more of the questions seen over {VISITED} times, each of "
-        f"{len(sheets)} runs tried one action only; expected both to be tried: the agent does not "
-        "explore"
+        f"of {total:,} choices made while it learned, {lone} {'differs' if lone == 1 else 'differ'} "
+        "from both neighbours in the same state; an agent that draws a random action in 1 % of its "
+        f"steps makes about {round(0.005 * total)}: this one acts greedily and does not explore"
     )
-    return Outcome(Status.FAILED, message, {"one_sided": shares}, {"no-exploration": 0.9})
+    suspects = {"no-exploration": 0.9}
+    if all(distinct < 2 for _, _, distinct in found):
+        message += " (it only ever takes one action, in any state)"
+        suspects = {"no-exploration": 0.5, "action-not-executed": 0.3, "does-not-learn": 0.15}
+    return Outcome(Status.FAILED, message, {"lone_choices": found}, suspects)
 
 
 def disagreement(exam: Exam, evidence: Evidence) -> tuple[int, int]:

@@ -138,16 +138,14 @@ def _passed(exam: Exam, sheets: list[Sheet]) -> Outcome | None:
 def _misbehaved(
     exam: Exam, trials: Trials, levels: dict[int, list[Sheet]], context: Context
 ) -> Outcome | None:
-    """What the recorded actions show, over the last two levels."""
-    if len(levels) < 2:
-        return None
+    """What the recorded actions show, over the last two levels; a greedy one shows it over one."""
     recent = sorted(levels)[-2:]
     seen = [evidence for trial, evidence in trials if trial.steps in recent]
-    if "predict" in context.facts.get("capabilities", ()):
+    if len(levels) >= 2 and "predict" in context.facts.get("capabilities", ()):
         found = train_eval_mismatch(exam, seen)
         if found is not None:
             return found
-    return no_exploration(exam, seen)
+    return no_exploration(seen, context)
 
 
 def _failed(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Outcome | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ladders.behaviour import lone_choices
 from ladders.env import chosen_actions, encode_states
 from ladders.exam import Exam, design
 from ladders.recording import action_counts
@@ -49,6 +50,7 @@ def read_answers(
     evidence: dict[str, Any] = {
         "late": late.tolist(),
         "counts": counts.tolist(),
+        "lone": lone_choices(exam, records),
         "steps": sum(len(record["states"]) for record in records),
     }
     if agent.predict is None:

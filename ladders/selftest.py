@@ -51,6 +51,7 @@ def _evidence(exam: Exam, answers: np.ndarray, steps: int) -> Evidence:
         "steps": steps,
         "late": late.tolist(),
         "counts": (late + 50).tolist(),
+        "lone": [steps // 40, steps // 2, 2],
         "answers": answers.tolist(),
     }
 

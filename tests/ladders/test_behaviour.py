@@ -1,0 +1,57 @@
+"""What recorded actions show: agents that draw some of their actions, and agents that never do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ladders.behaviour import lone_choices, no_exploration
+from ladders.exam import design
+from rlcheck.records import Context, Settings, Status
+
+EXAM = design(0.9)
+VISITS = 200
+
+
+def recorded(choose, seed: int) -> dict[str, np.ndarray]:
+    """Every question asked `VISITS` times, in turn; `choose(visit, rng)` answers."""
+    rng = np.random.default_rng(seed)
+    states = np.tile(EXAM.decisions, VISITS)
+    visit = np.repeat(np.arange(VISITS), len(EXAM.decisions))
+    return {"states": states, "actions": np.array([choose(one, rng) for one in visit])}
+
+
+def judged(choose, actions: str = "discrete"):
+    sheets = [{"lone": lone_choices(EXAM, [recorded(choose, seed)])} for seed in (0, 1)]
+    return no_exploration(sheets, Context(Settings(), {"actions": actions}))
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        pytest.param(lambda visit, rng: int(rng.random() < 0.005), id="epsilon 0.01 throughout"),
+        pytest.param(lambda visit, rng: int(rng.random() < 0.5 / (1 + visit)), id="decays fast"),
+        pytest.param(lambda visit, rng: visit % 2 if visit < 6 else 1, id="optimistic values"),
+    ],
+)
+def test_an_agent_that_explores_is_not_accused(choose):
+    assert judged(choose) is None
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        pytest.param(lambda visit, rng: 1, id="one action"),
+        pytest.param(lambda visit, rng: visit // 40 % 2, id="changes its mind"),
+    ],
+)
+def test_an_agent_that_never_draws_is_named(choose):
+    outcome = judged(choose)
+    assert outcome.status is Status.FAILED
+    assert max(outcome.suspects, key=outcome.suspects.get) == "no-exploration"
+    assert judged(choose, "continuous") is None
+
+
+def test_one_action_everywhere_may_also_be_a_wrapper():
+    assert "action-not-executed" in judged(lambda visit, rng: 1).suspects
+    assert "action-not-executed" not in judged(lambda visit, rng: visit // 40 % 2).suspects
