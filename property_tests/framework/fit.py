@@ -20,7 +20,8 @@ import numpy as np
 from property_tests.framework.models import Fitted, Run, answers, answers_as_they_came, equal
 from property_tests.framework.optional import CAPABILITY, arrays_left_out
 from property_tests.framework.records import Case, Domain, FunctionContract, Outputs, PooledCases
-from property_tests.framework.search import pool
+from property_tests.framework.retracing import without_retracing
+from property_tests.framework.search import FEW_SHAPES, pool
 from rlcheck.contracts import Options
 from rlcheck.errors import BindingError
 from rlcheck.functions.arrays import Kind, epsilon
@@ -235,6 +236,8 @@ def _combinations(
             can = contract.domain(signature.names, conventions)
             if plan.layout is Layout.SINGLE:
                 can -= {"batch"}
+            if plan.kind is Kind.JAX:
+                can |= {FEW_SHAPES}
             domain = Domain(can, tuple(sorted(signature.fixed.items())))
             bound = replace(function, plan=plan)
             yield Fitted(contract, bound, domain, conventions, precision)
@@ -262,6 +265,8 @@ def _try(fitted: Fitted) -> Attempt:
     except Malformed as problem:
         return Attempt(fitted, cases, (None,) * len(cases), 0, problem)
     else:
+        fitted = without_retracing(fitted, cases[0])
+        run = Run(fitted)
         outputs = answers(run, cases)
         fitted = replace(fitted, precision=_precision(called.precision, outputs, fitted))
         fitted = _with_outputs(fitted, outputs)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -16,6 +18,15 @@ from hypothesis.errors import Flaky, NonInteractiveExampleWarning
 from property_tests.framework.records import Case, Domain, Mismatch, PooledCases
 
 Strategy = Callable[[Domain], st.SearchStrategy[Case]]
+FEW_SHAPES = "few shapes"
+"""Capability of subjects that compile anew for every shape of their arguments."""
+
+SHAPES = 6
+"""How many shapes such a subject is shown, from the smallest to the largest."""
+
+CHOICE = 3
+"""So many times the inputs wanted are generated where most of them have other shapes."""
+
 SHRINKS = 250
 """Attempts at a smaller counterexample; beyond them it hardly gets smaller."""
 
@@ -28,8 +39,28 @@ class _Violated(Exception):
 def pool(strategy: Strategy, domain: Domain, seed: int, size: int) -> PooledCases:
     """The inputs that Hypothesis generates for `seed`: the same ones for every property."""
     cases: list[Case] = []
-    _explore(strategy(domain), cases.append, seed, size, (Phase.generate,))
-    return PooledCases(cases)
+    few = FEW_SHAPES in domain
+    generated = CHOICE * size if few else size
+    _explore(strategy(domain), cases.append, seed, generated, (Phase.generate,))
+    return PooledCases(_of_few_shapes(cases)[:size] if few else cases)
+
+
+def _of_few_shapes(cases: list[Case]) -> list[Case]:
+    """Those of SHAPES shapes, spread evenly over the sizes that came more than once."""
+    counts = Counter(map(_shapes, cases))
+    often = sorted((s for s in counts if counts[s] > 1), key=lambda s: (_size(s), s))
+    if len(often) <= SHAPES:
+        return cases
+    chosen = {often[k] for k in np.linspace(0, len(often) - 1, SHAPES).round().astype(int)}
+    return [case for case in cases if _shapes(case) in chosen]
+
+
+def _shapes(case: Case) -> tuple[tuple[int, ...], ...]:
+    return tuple(np.shape(value) for value in case.values())
+
+
+def _size(shapes: tuple[tuple[int, ...], ...]) -> int:
+    return sum(math.prod(shape) for shape in shapes)
 
 
 def smallest(

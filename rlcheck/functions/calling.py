@@ -41,12 +41,14 @@ class Plan:
         layout: arrangement of the axes.
         flags: `bool`, or `float` where it computes with `1 - terminated`.
         precision: dtype of the real numbers that it is given.
+        stepwise: whether JAX runs it operation by operation, its loops included.
     """
 
     kind: Kind = Kind.NUMPY
     layout: Layout = Layout.AS_WRITTEN
     flags: str = "bool"
     precision: str = "float64"
+    stepwise: bool = False
 
 
 class Malformed(RlcheckError):
@@ -112,6 +114,12 @@ class BoundFunction:
 
     def _call(self, arguments: dict[str, Any]) -> Any:
         positional = [arguments.pop(name) for name in self.signature.positional]
+        if self.plan.stepwise:
+            import jax
+
+            # A loop of no steps cannot be run step by step; whatever else it raises, it raises again.
+            with contextlib.suppress(Exception), jax.disable_jit():
+                return self.raw(*positional, **arguments)
         return self.raw(*positional, **arguments)
 
     def _arguments(self, facts: Facts) -> dict[str, Any]:
