@@ -100,6 +100,25 @@ class QNetwork(nn.Module):
         return self.dueling(outputs[..., :1], outputs[..., 1:])
 
 
+class Outcome(NamedTuple):
+    """What one gradient step saw before it moved the weights.
+
+    Attributes:
+        q_values: [S, B, A] of the observations.
+        targets: [S, B].
+        grad_norms: [S] before clipping.
+    """
+
+    q_values: Tensor
+    targets: Tensor
+    grad_norms: Tensor
+
+    def td_errors(self, batch: Transitions) -> Tensor:
+        """Target minus Q(s, a), [S, B]."""
+        taken = self.q_values.gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)
+        return self.targets - taken
+
+
 class DQN(OffPolicy):
     """DQN agent; build it with `make_dqn`."""
 
@@ -162,23 +181,21 @@ class DQN(OffPolicy):
         return self.replay.sample(count, self.replay_streams, beta)
 
     def learn_from_replay(self) -> Metrics:
-        """The gradient steps of one bout, at the learning rate that is due."""
+        """The gradient steps of one bout, at the learning rate that is due; the last one's metrics."""
         self.optimiser.set_lr(self.config.lr * (self.fraction_left if self.config.anneal else 1.0))
-        return super().learn_from_replay()
+        for batch in self.minibatches():
+            outcome = self.gradient_step(batch)
+            if self.config.prioritised:
+                priorities = outcome.td_errors(batch).abs() + 1e-6
+                self.replay.update_priorities(batch.indices, priorities)
+        return update_metrics(outcome, batch)
 
     def update(self, batch: Transitions) -> Metrics:
         """One gradient step of every seed."""
-        return self.gradient_step(batch)[0]
+        return update_metrics(self.gradient_step(batch), batch)
 
-    def update_on_replayed(self, batch: Transitions) -> Metrics:
-        """`update`, and the new priorities of the rows."""
-        metrics, td_errors = self.gradient_step(batch)
-        if self.config.prioritised:
-            self.replay.update_priorities(batch.indices, td_errors.abs() + 1e-6)
-        return metrics
-
-    def gradient_step(self, batch: Transitions) -> tuple[Metrics, Tensor]:
-        """One gradient step of every seed; its metrics and the TD errors [S, B] before it."""
+    def gradient_step(self, batch: Transitions) -> Outcome:
+        """One gradient step of every seed."""
         # --- targets ---
         targets = self.targets(batch)
 
@@ -190,16 +207,7 @@ class DQN(OffPolicy):
         # --- update --- (a mean over all rows is 1/S of the sum of the seeds' own means)
         grad_norms = self.optimiser.step(loss * self.env.num_seeds)
         self.components.polyak_update(self.target_weights, self.online_weights, tau=self.config.tau)
-
-        q_values = q_values.detach()
-        td_errors = targets - q_values.gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)
-        metrics = {
-            "q_mean": q_values.mean(dim=(1, 2)),
-            "q_max": q_values.amax(dim=(1, 2)),
-            "value_loss": 0.5 * td_errors.square().mean(dim=1),
-            "grad_norm": grad_norms,
-        }
-        return metrics, td_errors
+        return Outcome(q_values.detach(), targets, grad_norms)
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
@@ -235,6 +243,16 @@ class DQN(OffPolicy):
     def parts(self) -> dict[str, Any]:
         """The objects that make up the training's state."""
         return super().parts() | {"optimiser": self.optimiser, "target": self.target}
+
+
+def update_metrics(outcome: Outcome, batch: Transitions) -> Metrics:
+    """The field's usual signals [S] of one gradient step, from before the step."""
+    return {
+        "q_mean": outcome.q_values.mean(dim=(1, 2)),
+        "q_max": outcome.q_values.amax(dim=(1, 2)),
+        "value_loss": 0.5 * outcome.td_errors(batch).square().mean(dim=1),
+        "grad_norm": outcome.grad_norms,
+    }
 
 
 def make_dqn(

@@ -86,16 +86,16 @@ class OffPolicy(Agent):
 
     def learn_from_replay(self) -> Metrics:
         """The gradient steps of one bout."""
+        for batch in self.minibatches():
+            metrics = self.update(batch)
+        return metrics
+
+    def minibatches(self) -> list[Transitions]:
+        """The replayed transitions of each gradient step of one bout."""
         count = self.config.gradient_steps
         # One draw for all of them: gathering rows costs as much as learning from them.
         sample = self.draw(count * self.config.batch_size)
-        for k in range(count):
-            metrics = self.update_on_replayed(Transitions(*(part[:, k::count] for part in sample)))
-        return metrics
-
-    def update_on_replayed(self, batch: Transitions) -> Metrics:
-        """`update`, and whatever the replay buffer has to know about it."""
-        return self.update(batch)
+        return [Transitions(*(part[:, k::count] for part in sample)) for k in range(count)]
 
     def draw(self, count: int) -> Transitions:
         """`count` replayed transitions of every seed."""
