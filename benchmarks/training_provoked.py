@@ -69,10 +69,21 @@ def _grid(size: int) -> Callable[[bool], Any]:
     return lambda _: tabular(gridworld(rows), max_steps=5 * size, name=f"GridWorld-{size}x{size}")
 
 
+def random_mdp(count: int = 12, actions: int = 4, length: int = 40) -> Any:
+    """States that lead anywhere with random probabilities, and rewards of either sign."""
+    rng = np.random.default_rng(count)
+    transitions = rng.dirichlet(np.full(count, 0.3), size=(count, actions))
+    rewards = np.broadcast_to(rng.normal(size=(count, actions, 1)), transitions.shape).copy()
+    start = np.full(count, 1.0 / count)
+    mdp = MDP(transitions, rewards, np.zeros(rewards.shape, dtype=bool), start)
+    return tabular(mdp, length, "RandomMDP")
+
+
 OWN_ENVIRONMENTS: Mapping[str, Callable[[bool], Any]] = {
     "GridWorld-5x5": _grid(5),
     "GridWorld-8x8": _grid(8),
     "GridWorld-9x9": _grid(9),
+    "RandomMDP": lambda _: random_mdp(),
     "Warehouse": lambda sick: tabular(warehouse(_PICKED if sick else 0.0), _TIME, "Warehouse"),
 }
 """Environments that are no ids, by whether the pathological one is wanted."""
@@ -217,7 +228,7 @@ def _dead(agent: Any) -> np.ndarray:
     seen: list[Tensor] = []
     net = next(part for part in agent.online.modules() if hasattr(part, "activation"))
     activation = net.activation
-    net.activation = lambda x: seen.append(activation(x)) or seen[-1]
+    net.activation = activation._replace(apply_=lambda x: seen.append(activation.apply_(x)))
     observations = agent.replay.sample(256, agent.make_streams("dead units")).observations
     agent.online(observations)
     net.activation = activation

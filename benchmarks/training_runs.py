@@ -1,9 +1,10 @@
 """Real trainings, healthy and provoked to fail: what the contract `training-log` says about them.
 
-    python -m benchmarks.training_runs train --half tuning|first_test|test [--minutes 9] [--only GLOB]
-    python -m benchmarks.training_runs judge --half tuning|first_test|test [--others] [-v]
+    python -m benchmarks.training_runs train --half test [--minutes 9] [--only GLOB]
+    python -m benchmarks.training_runs judge --half test [--others] [-v]
 
-`train` runs every group of `training_groups` that the file of its half does not hold yet, and stores what
+Halves are tuning, first_test, second_test and test.
+`train` runs every group of `training_halves` that the file of its half does not hold yet, and stores what
 was logged, thinned to 200 records; it stops after so many minutes and goes on when called again.
 `judge` prints how many pathological runs were flagged and named right first, how early a monitor would
 have said so, and how many healthy runs raise an alarm, with the bound on that rate; `--others` gives the
@@ -24,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.training_groups import GROUPS, HALVES, Group
+from benchmarks.training_groups import HALVES, Group
+from benchmarks.training_halves import GROUPS
 from rlcheck.selftests import upper_bound
 from rlcheck.signals.contract import diagnose_log
 from rlcheck.signals.findings import PREFIX, Alarm

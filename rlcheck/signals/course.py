@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlcheck.signals.findings import RETURN_SIGNALS, show
-from rlcheck.signals.series import Log, Series
+from rlcheck.signals.series import FloatArray, Log, Series
 from rlcheck.signals.statistics import Window, apart, blocks, noise, spanned, window
 
 _HEAD, _TAIL = 0.1, 0.2
+_SURE = 5.0  # standard errors of a median; records that share episodes make them too small
 _KEPT = 0.3
 """A return that keeps less than this share of its gain has collapsed."""
 
@@ -61,9 +62,12 @@ class Course:
 
     @property
     def sparse(self) -> bool:
-        """Whether a quarter of the records have exactly the same return: most episodes tell nothing."""
-        _, counts = np.unique(self.points.values, return_counts=True)
-        return bool(counts.max() >= 0.25 * len(self.points))
+        """Whether a quarter of the records have exactly the same return: most episodes tell nothing.
+
+        Both of all records and of the first third, since a ruined policy repeats itself, too.
+        """
+        values = self.points.values
+        return min(_commonest(values), _commonest(values[: max(len(values) // 3, 5)])) >= 0.25
 
     @property
     def far_from_goal(self) -> bool:
@@ -75,10 +79,36 @@ class Course:
 
     @property
     def below_first(self) -> bool:
-        """Whether all of the second half is far below the first record, that of an untrained policy."""
+        """Whether all of the second half is far below the first record, that of an untrained policy.
+
+        By three times the noise at least: the first record may owe its height to luck.
+        """
         first = float(self.points.values[0])
-        half = window(self.points, 0.5, 1.0).values
-        return bool(np.all(half < first - 0.3 * abs(first)) and not self.rose)
+        top = float(np.max(window(self.points, 0.5, 1.0).values))
+        return bool(first - top > max(0.3 * abs(first), 3 * self.noise) and not self.rose)
+
+    @property
+    def learned(self) -> bool:
+        """Whether it rose beyond doubt: by half of its first level, and by three times its noise."""
+        gain = self.last.median - self.start.median
+        return bool(gain > max(3 * self.noise, 0.5 * abs(self.start.median)))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last tenth of the returns are exactly equal: there is nothing more to learn."""
+        return bool(np.ptp(window(self.points, 0.9, 1.0).values) == 0)
+
+    @property
+    def improving(self) -> bool:
+        """Whether it still rose from the middle of the run to its end, by five standard errors.
+
+        Where the goal is known a creeping rise is none: it takes a twentieth of the way.
+        """
+        before, after = window(self.points, 0.4, 0.6), self.last
+        counts = 1 / max(len(before.values), 1) + 1 / max(len(after.values), 1)
+        gain = after.median - before.median
+        way = 0.0 if self.goal is None else 0.05 * (self.goal - self.start.median)
+        return bool(gain > max(_SURE * 1.25 * self.noise * counts**0.5, way))
 
     @property
     def at_goal(self) -> bool:
@@ -108,6 +138,11 @@ class Course:
         gain, size = level - self.start.median, abs(self.start.median)
         # Smoothed returns have next to no noise: a rise by a hundredth of the level is none.
         return bool(gain > max(3 * self.noise, 0.02 * size) or gain > max(0.1 * size, self.noise))
+
+
+def _commonest(values: FloatArray) -> float:
+    """Share of the most frequent value."""
+    return float(np.unique(values, return_counts=True)[1].max() / len(values))
 
 
 def course(log: Log, least: int = 10) -> Course | None:

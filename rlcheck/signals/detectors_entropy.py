@@ -32,6 +32,9 @@ _NEARLY = 0.15
 
 _UNIFORM = 0.01
 
+_YOUNG = 15_000
+"""Steps before which a policy that hardly moved may just be slow."""
+
 
 def entropy_collapse(log: Log) -> Finding:
     """The entropy, as a share of its largest value, against the return."""
@@ -51,9 +54,17 @@ def entropy_collapse(log: Log) -> Finding:
     if end.median > limit:
         return Clear(f"the entropy ends at {end.median:.0%} of its largest value")
     start = settled_from(share, share.values <= limit)
+    if returns.improving and not returns.below_first:
+        remark = f"the entropy is {end.median:.1%} of its largest value, and the return still rises"
+        return Clear("the policy is nearly certain and still gets better", (remark,))
     if not ((returns.low and (seen or returns.goal is not None)) or returns.below_first):
         return Clear(
             f"the entropy fell to {end.median:.1%} of its largest value while the return rose"
+        )
+    if returns.sparse and not returns.below_first:
+        return Doubt(
+            f"the entropy is {end.median:.1%} of its largest value, and most returns are equal: a policy "
+            "that hardly ever finds a reward may settle before it does (more exploration helps)"
         )
     span = (share.steps[0] if start is None else start, float(share.steps[-1]))
     return Alarm(
@@ -132,11 +143,12 @@ def _stays_uniform(log: Log, entropy: Series, returns: Course) -> Alarm | Doubt 
         return None
     if not uniform or len(entropy) < 20:
         return None
-    if returns.sparse:
+    if returns.sparse or entropy.steps[-1] < _YOUNG or _leaves_uniform(entropy, tops):
         # Where hardly an episode differs from another there is next to no gradient to arrive.
         return Doubt(
-            "the entropy stays within 1 % of the uniform policy's; most returns are equal, so a "
-            "correct policy may have had nothing to learn from yet"
+            "the entropy stays within 1 % of the uniform policy's; the training is short, the policy "
+            "just begins to move, or most returns are equal, so that a correct one may have had "
+            "nothing to learn from yet"
         )
     span = (float(entropy.steps[0]), float(entropy.steps[-1]))
     return Alarm(
@@ -149,6 +161,13 @@ def _stays_uniform(log: Log, entropy: Series, returns: Course) -> Alarm | Doubt 
     )
 
 
+def _leaves_uniform(entropy: Series, tops: list[float]) -> bool:
+    """Whether the distance from the uniform policy's entropy grows steadily, as when learning starts."""
+    top = min(tops, key=lambda one: abs(one - float(entropy.values[0])))
+    middles = top - blocks(entropy, 5)[0]
+    return bool(np.all(np.diff(middles) > 0) and middles[-1] > 5 * max(middles[0], 0.0))
+
+
 DETECTORS: tuple[Detector, ...] = (
     Detector(
         "policy-certain-only-when-good",
@@ -156,7 +175,8 @@ DETECTORS: tuple[Detector, ...] = (
         "The entropy as a share of log(number of actions), or of its first values where that "
         "number is unknown, falls below 5 % while the return is no better than at the start (or "
         "less than half way to the environment's goal; at a fifth of the way, below 15 %). A "
-        "policy that converged has a low entropy and a high return, and passes.",
+        "policy that converged has a low entropy and a high return, and passes; so does one whose "
+        "return still rises. Inconclusive where most returns are equal.",
         (need("entropy", least=5), RETURN),
         entropy_collapse,
         (faults.ENTROPY_COLLAPSE,),
@@ -168,7 +188,8 @@ DETECTORS: tuple[Detector, ...] = (
         "An alarm needs both: the entropy at 95 % of its maximum after it had fallen below 50 % "
         "(for Gaussian policies a standard deviation five times the first), and a return that "
         "collapsed or never rose. An entropy within 1 % of uniform in every record with a flat "
-        "return shows a policy without gradient.",
+        "return shows a policy without gradient; before 15,000 steps, where the distance from uniform "
+        "grows steadily, and where most returns are equal, that is inconclusive.",
         (need("entropy"), RETURN),
         entropy_explosion,
         (faults.ENTROPY_EXPLOSION, faults.POLICY_UNIFORM),

@@ -25,6 +25,15 @@ from rlcheck.signals.statistics import Window, apart, blocks, settled_from, span
 _AMPLE = 20_000
 """Steps after which some movement is expected in an environment that Gymnasium calls solvable."""
 
+_EVALUATIONS = 4
+"""Values of the held-out measure in the last fifth with which its fall can be told from scatter."""
+
+_LASTING = 0.25
+"""Share of the run that a return must stay down: learners by replay dip deeply and recover."""
+
+_ENDLESS = 1_000_000
+"""Steps after which a return that was exactly the same in every record is no sparse reward any more."""
+
 _LONG = 100_000
 """Steps after which a return that never moved is a fault of the run, whatever the reason.
 
@@ -45,6 +54,13 @@ def return_kept(log: Log) -> Finding:
         )
     half = 0.5 * (returns.peak.median + returns.last.median)
     start = settled_from(returns.points, returns.points.values < half)
+    first, end = float(returns.points.steps[0]), float(returns.points.steps[-1])
+    if start is None or end - start < _LASTING * (end - first) or returns.improving:
+        return Doubt(
+            f"the return rose from {show(returns.start.median)} to {show(returns.peak.median)} and "
+            f"ends at {show(returns.last.median)}, not for long enough to tell a dip from a collapse: "
+            "train on, and keep the best model"
+        )
     span = (returns.last.start if start is None else start, float(returns.points.steps[-1]))
     return Alarm(
         "return-collapsed",
@@ -68,7 +84,7 @@ def return_moves(log: Log) -> Finding:
         if value > 0 or returns.at_goal:
             remark = f"the return is exactly {show(value)} in all {len(points)} records"
             return Clear("the return is constant, and may be the best there is", (remark,))
-        if span[1] < _LONG:
+        if span[1] < _ENDLESS:
             return Doubt(
                 f"the return is exactly {show(value)} in all {len(points)} records of "
                 f"{steps(span)}: either no episode has found the reward yet, or it is never given. "
@@ -87,13 +103,14 @@ def return_moves(log: Log) -> Finding:
     # Greedy learners of action values do worse than chance before they do better; policies do not.
     wrong_way = returns.below_first and not {"epsilon", "q_mean"} & set(log.signals)
     ample = wrong_way or span[1] - span[0] >= _AMPLE
-    if goal is not None and level > 0 and gained < 0.05 * level and ample:
+    flat = gained < 0.05 * level and not returns.ever_rose
+    if goal is not None and level > 0 and (flat or wrong_way) and ample:
         words = (
             f"the return is {show(returns.start.median)} at first and {show(returns.last.median)} "
             f"at the end of {steps(span)}, never above {show(returns.start.median + gained)} for "
             f"a tenth of the run; solved is {show(goal)}"
         )
-        if span[1] < _LONG and not wrong_way:
+        if (span[1] < _LONG or returns.sparse) and not wrong_way:
             return Doubt(f"{words}. A correct agent may be that slow: train for longer")
         return Alarm(
             "return-stuck",
@@ -125,9 +142,16 @@ def episodes_vary(log: Log) -> Finding:
     varied = window(lengths, 0.0, 0.3)
     if start is None or share < 0.95 or np.ptp(varied.values) <= 0.1 * max(varied.median, 1.0):
         return Clear(f"the length of the episodes ends at {show(last)}")
-    if not (returns.collapsed or (returns.low and returns.last.median < returns.start.median)):
+    fallen = returns.start.median - returns.last.median
+    worse = fallen > max(3 * returns.noise, 0.2 * abs(returns.start.median))
+    if not (returns.collapsed or (returns.low and worse)):
         return Clear(
             f"all episodes have length {show(last)} at the end, and the return is no worse"
+        )
+    if returns.sparse:
+        return Doubt(
+            f"all episodes have length {show(last)} at the end, and most returns are equal: the policy "
+            "may have lost a reward that is hardly ever found"
         )
     span = (start, float(lengths.steps[-1]))
     return Alarm(
@@ -184,6 +208,8 @@ def _fall(real: Series) -> Window | None:
     start = best * len(real) // len(middles)
     top = real.values[start : max((best + 1) * len(real) // len(middles), start + 3)]
     large = drop > 0.5 * spanned(real) and drop > 0.25 * abs(float(middles[best]))
+    # A few evaluations scatter: at the end there must be enough of them, all below the peak's.
+    large = large and len(end.values) >= _EVALUATIONS
     early = begins[best] <= real.steps[0] + 0.7 * (real.steps[-1] - real.steps[0])
     if not (large and early and apart(end.values, top)):
         return None
@@ -213,8 +239,13 @@ def components_balance(log: Log) -> Finding:
         name: _later(points)[1].median - _later(points)[0].median for name, points in parts.items()
     }
     risen = [name for name, points in parts.items() if _rises(points)]
+    # Costs grow in every healthy run that moves more: what falls must have been a gain, and be half lost.
     fallen = [
-        name for name, points in parts.items() if _rises(Series(points.steps, -points.values))
+        name
+        for name, points in parts.items()
+        if _rises(Series(points.steps, -points.values))
+        and (had := _later(points)[0].median) > 0
+        and gains[name] < -0.5 * had
     ]
     total = log.first(*RETURN_SIGNALS)
     rising = total is None or len(total) < 20 or _rises(total)
@@ -240,9 +271,12 @@ def length_not_gamed(log: Log) -> Finding:
     assert reward is not None, "needs a reward"
     before, after = _later(length)
     grown = after.median > 1.5 * before.median and _rises(length)
-    better = window(real, 0.7, 1.0).median > window(real, 0.0, 0.3).median + 0.1 * spanned(real)
+    first, end = window(real, 0.0, 0.3), window(real, 0.7, 1.0)
+    better = end.median > first.median + 0.1 * spanned(real)
     if not (grown and _rises(reward)) or better:
         return Clear("the reward is not bought with length")
+    if 0.9 < first.median <= 1.0 and end.median > 0.9:
+        return Clear("the held-out measure was at its maximum from the start")
     span = (before.end, after.end)
     return Alarm(
         "length-gaming",
@@ -261,7 +295,8 @@ DETECTORS: tuple[Detector, ...] = (
         "The return does not fall back from its peak for good.",
         "It rose by more than half of all that it ever did, held that for a tenth of the run, "
         "and ends at less than 30 % of the gain; values at the peak and in the last fifth hardly "
-        "overlap. A dip that recovers, and the swings of a stationary return, pass.",
+        "overlap. A dip that recovers, and the swings of a stationary return, pass; one that lasted "
+        "for less than a quarter of the run, or is being made good, is inconclusive.",
         (RETURN,),
         return_kept,
         (faults.RETURN_COLLAPSED,),
@@ -270,10 +305,11 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "return-moves",
         "The return varies, and leaves the level of its start.",
-        "Exactly equal returns from the first record on, none of them positive; or, where "
-        "Gymnasium knows the environment's goal, a gain of less than 5 % of the way there in "
-        "20,000 steps. Up to 100,000 steps that is inconclusive, since a correct agent may be slow "
-        "or may not have found a sparse reward yet; it fails where the return is worse than the "
+        "Exactly equal returns from the first record on, none of them positive (inconclusive up to "
+        "1,000,000 steps); or, where Gymnasium knows the environment's goal, a return that never rose, "
+        "nor came nearer by 5 % of the way, in 20,000 steps. Up to 100,000 steps that is inconclusive, "
+        "and where most returns are equal it always is, since a correct agent may be slow or may not "
+        "have found a sparse reward yet; it fails where the return is worse than the "
         "untrained policy's. Without a goal a flat return may be a good one: that is a remark.",
         (RETURN,),
         return_moves,
@@ -284,8 +320,8 @@ DETECTORS: tuple[Detector, ...] = (
         "episodes-do-not-freeze",
         "Episodes do not freeze at one length while the return is low.",
         "A constant length is right for tasks of fixed length and at the time limit of a solved "
-        "one. An alarm needs a length that used to vary and a return that collapsed, or ends "
-        "below its start.",
+        "one. An alarm needs a length that used to vary and a return that collapsed, or ends clearly "
+        "below its start. Inconclusive where most returns are equal.",
         (need("episode_length"), RETURN),
         episodes_vary,
         (faults.STUCK_EPISODES,),
@@ -306,8 +342,9 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "reward-components-balance",
         "No component of the reward grows at the expense of another.",
-        "The total rises, one component brings more than 80 % of all gains, and another one "
-        "falls by more than half of all that it did.",
+        "The total rises, one component brings more than 80 % of all gains, and another one, which "
+        "had been a gain, falls by more than half of all that it did and of its first level. Costs "
+        "that grow with the movement are no such thing.",
         (),
         components_balance,
         (faults.ONE_COMPONENT,),

@@ -11,6 +11,7 @@ from rlcheck.signals.findings import (
     Alarm,
     Clear,
     Detector,
+    Doubt,
     Finding,
     Unknown,
     need,
@@ -43,6 +44,9 @@ def stays_finite(log: Log) -> Finding:
             continue
         tail = _length_of_tail(~finite)
         needed = _PERSISTENT if name in _CAN_OVERFLOW else 1
+        if finite.any():
+            # A log that uses NaN for "not logged" has such gaps all along; the beginning is no gap.
+            needed = max(needed, 3 * _longest_gap(finite[int(np.argmax(finite)) :]))
         if tail >= needed and (finite.any() or tail >= _PERSISTENT):
             gone.append((float(points.steps[len(points) - tail]), name, tail))
         elif finite.any():
@@ -72,6 +76,12 @@ def _length_of_tail(flags: FlagArray) -> int:
     return len(flags) if not len(unset) else len(flags) - 1 - int(unset[-1])
 
 
+def _longest_gap(finite: FlagArray) -> int:
+    """The longest stretch without a finite value that ends in one."""
+    where = np.nonzero(finite)[0]
+    return int(np.max(np.diff(where), initial=1)) - 1
+
+
 def gradients_flow(log: Log) -> Finding:
     """Gradients that are 0 at the end, or orders of magnitude above their beginning."""
     gradient = log["grad_norm"]
@@ -79,7 +89,16 @@ def gradients_flow(log: Log) -> Finding:
     floor = 1e-8 * max(early.median, float(np.median(gradient.values)))
     zero = gradient.values <= max(floor, 1e-12)
     tail = _length_of_tail(zero)
+    returns = course(log)
     if tail >= max(10, 0.2 * len(gradient)):
+        if returns is not None and (returns.at_goal or (returns.learned and returns.settled)):
+            remark = f"the norm of the gradient is 0 in the last {tail} records"
+            return Clear("the gradient vanished with the differences between returns", (remark,))
+        if returns is not None and returns.sparse:
+            return Doubt(
+                f"the norm of the gradient is 0 in the last {tail} records, and most returns are "
+                "equal: where no reward is found there is nothing to learn from"
+            )
         span = (float(gradient.steps[len(gradient) - tail]), float(gradient.steps[-1]))
         return Alarm(
             "gradients-zero",
@@ -88,9 +107,15 @@ def gradients_flow(log: Log) -> Finding:
             span,
             {"records": float(tail), "first": early.median},
         )
-    returns = course(log)
     rising = returns is not None and returns.rose
-    if end.median > 300 * max(early.median, 1e-12) and early.median > 0 and not rising:
+    # Before the first reward is found gradients are next to nothing: the larger ones count.
+    usual = max(early.median, 0.1 * float(np.max(early.values, initial=0.0)))
+    if end.median > 300 * max(usual, 1e-12) and usual > 0 and not rising:
+        if returns is not None and returns.sparse:
+            return Doubt(
+                f"the norm of the gradient grew from {show(early.median)} to {show(end.median)}, and "
+                "most returns are equal: the first rewards that are found do that, too"
+            )
         start = settled_from(gradient, gradient.values > 30 * early.median)
         span = (end.start if start is None else start, float(gradient.steps[-1]))
         return Alarm(
@@ -108,8 +133,12 @@ def units_alive(log: Log) -> Finding:
     """The share of dead units at the end, and how it grew."""
     dead = log["dead_fraction"]
     first, end = window(dead, 0.0, 0.1), window(dead, 0.8, 1.0)
-    if end.median < 0.5 or (end.median < max(0.8, 0.0) and end.median - first.median < 0.4):
+    if end.median < 0.5 or (end.median < 0.8 and end.median - first.median < 0.4):
         return Clear(f"{end.median:.0%} of the units are dead at the end")
+    returns = course(log)
+    if returns is not None and (returns.learned or returns.at_goal):
+        remark = f"{end.median:.0%} of the units are dead at the end; the others are enough so far"
+        return Clear("the return rose all the same", (remark,))
     start = settled_from(dead, dead.values > 0.5)
     span = (end.start if start is None else start, float(dead.steps[-1]))
     return Alarm(
@@ -131,7 +160,9 @@ def speed_kept(log: Log) -> Finding:
     if len(later) < 16:
         return Unknown(f"{len(later)} records after the first quarter are too few")
     middles, _ = blocks(later, 8)
-    falling = bool(np.all(np.diff(middles) < 0))
+    # Speeds are often averages since the start: those of a run that began to learn late fall for long,
+    # ever more slowly. What gets slower and slower goes on falling at the end.
+    falling = bool(np.all(np.diff(middles) < 0) and np.all(middles[-3:] < 0.92 * middles[-4:-1]))
     if not falling or middles[-1] > 0.2 * middles[0]:
         return Clear(f"{show(float(middles[-1]))} steps a second at the end")
     span = (float(later.steps[0]), float(later.steps[-1]))
@@ -152,7 +183,8 @@ DETECTORS: tuple[Detector, ...] = (
         "A loss, entropy, divergence or action value that ends in NaN or infinity; a gradient "
         "norm that does so for three records, since mixed precision overflows now and then on "
         "purpose. Returns and explained variances use NaN for 'nothing to report' and are not "
-        "looked at. Passing NaN are remarked on.",
+        "looked at. Passing NaN are remarked on, and where a signal has gaps of NaN all along, only "
+        "an end of three times the longest counts.",
         (need(*_NEVER_MISSING, *_CAN_OVERFLOW, least=0),),
         stays_finite,
         (faults.NOT_FINITE,),
@@ -163,7 +195,8 @@ DETECTORS: tuple[Detector, ...] = (
         "The gradient neither vanishes nor explodes.",
         "A norm of exactly 0 (or below 1e-8 of its usual size) in the last fifth of the records; "
         "or a median at the end 300 times that of the first quarter while the return does not "
-        "rise.",
+        "rise. A gradient that vanished once all returns were equal and high passes; where most returns "
+        "are equal from the start both are inconclusive.",
         (need("grad_norm"),),
         gradients_flow,
         (faults.GRADIENT_ZERO, faults.GRADIENT_EXPLODING),
@@ -172,7 +205,8 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "units-stay-alive",
         "Most hidden units stay alive.",
-        "More than 80 % dead at the end, or more than 50 % after an increase by 40 points.",
+        "More than 80 % dead at the end, or more than 50 % after an increase by 40 points. A return "
+        "that rose all the same makes it a remark.",
         (need("dead_fraction", least=10),),
         units_alive,
         (faults.DEAD_UNITS,),
@@ -182,8 +216,8 @@ DETECTORS: tuple[Detector, ...] = (
         "speed-is-kept",
         "The training does not get slower and slower.",
         "Steps a second after the first quarter, in eight stretches: each slower than the one "
-        "before, and the last at less than a fifth of the first. A busy machine makes some "
-        "stretches slow, not each slower than the last.",
+        "before, still so at the end, and the last at less than a fifth of the first. A busy machine "
+        "makes some stretches slow, not each slower than the last.",
         (need("throughput", least=24),),
         speed_kept,
         (faults.THROUGHPUT,),

@@ -62,7 +62,11 @@ def kl_spikes(log: Log) -> Finding:
     typical = max(float(np.median(kl.values)), 1e-6)
     jump = int(np.argmax(kl.values))
     size, at = float(kl.values[jump]), float(kl.steps[jump])
-    if size > _REPLACED and returns.below_first:
+    if (
+        size > _REPLACED
+        and returns.below_first
+        and at <= kl.steps[0] + 0.5 * (kl.steps[-1] - kl.steps[0])
+    ):
         span = (at, float(kl.steps[-1]))
         return Alarm(
             "kl-spikes",

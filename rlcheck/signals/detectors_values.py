@@ -27,11 +27,17 @@ _BEYOND = 10.0
 
 _STILL_GROWING = 1.5
 
+_MOST_ENTROPY = 5.0
+"""Entropy, in nats, that a maximum-entropy agent may be paid for at each step."""
+
 _EQUAL = 0.01
 """Distance of the largest action value from the mean one, as a share of it, that float32 and a drift
 between minibatches leave of a constant."""
 
 _ROUNDING = 1e-6
+
+_SHORT = 10
+"""A training that is shorter than the target's interval by less than this factor is just short."""
 
 _NEVER_BACK = 0.93
 """Share of the largest distance so far below which a target that is updated falls at some time."""
@@ -43,10 +49,11 @@ _NOTHING = 0.01
 def largest_value(log: Log) -> float | None:
     """The largest |discounted return| that the log's rewards allow, None without returns.
 
-        max(max |R|, max |R / length| / (1 - gamma), r_max / (1 - gamma))
+        max(max |R|, max |R / length| / (1 - gamma), r_max / (1 - gamma)) + alpha H / (1 - gamma)
 
     The first bounds episodes that end, the second a process that a time limit cuts; 1 / (1 - gamma)
-    counts at most ten times the longest episode, since gamma = 1 bounds nothing.
+    counts at most ten times the longest episode, since gamma = 1 bounds nothing. The last is what a
+    maximum-entropy agent values beyond its rewards.
     """
     gamma = float(log.config.get("gamma", 0.99))
     horizon = 1.0 / max(1.0 - gamma, 1e-4)
@@ -56,14 +63,22 @@ def largest_value(log: Log) -> float | None:
         largest = float(np.max(np.abs(returns.values)))
         found.append(largest)
         if lengths is not None and len(lengths):
-            # Medians of blocks: return and length of one record need not be of the same episodes.
-            per_step = np.max(np.abs(blocks(returns, 10)[0])) / max(
-                float(np.min(lengths.values)), 1.0
-            )
-            found.append(float(per_step) * min(horizon, 10.0 * float(np.max(lengths.values))))
+            longest = float(np.max(lengths.values))
+            found.append(_reward_a_step(returns, lengths) * min(horizon, 10.0 * longest))
     if "reward_max" in log.config:
         found.append(float(log.config["reward_max"]) * horizon)
-    return max(found, default=None)
+    if not found:
+        return None
+    alpha = log.first("temperature")
+    soft = 0.0 if alpha is None or not len(alpha) else float(np.max(alpha.values)) * _MOST_ENTROPY
+    return max(found) + soft * horizon
+
+
+def _reward_a_step(returns: Series, lengths: Series) -> float:
+    """The largest |R / length|, both of the same stretch of the training."""
+    count = max(1, min(20, len(returns) // 3, len(lengths) // 3))
+    sums, steps_taken = blocks(returns, count)[0], blocks(lengths, count)[0]
+    return float(np.max(np.abs(sums) / np.maximum(steps_taken, 1.0)))
 
 
 def q_bounded(log: Log) -> Finding:
@@ -122,8 +137,13 @@ def q_varies(log: Log) -> Finding:
     if len(share) < 10:
         return Unknown("q_mean and q_max are hardly ever logged for the same step")
     late = window(share, 0.5, 1.0)
-    if late.median > _EQUAL or returns.rose or float(np.median(np.abs(mean.values))) < _ROUNDING:
+    if late.median > _EQUAL or returns.learned or float(np.median(np.abs(mean.values))) < _ROUNDING:
         return Clear(f"the largest action value is {late.median:.1%} above the mean one")
+    if returns.sparse:
+        return Doubt(
+            f"the largest action value of a batch is within {late.median:.3%} of the mean one, and most "
+            "returns are equal: as long as nothing better is found all values may be the same"
+        )
     return Alarm(
         "action-values-all-equal",
         f"the largest action value of a batch is within {late.median:.3%} of the mean one in "
@@ -194,6 +214,11 @@ def target_due(log: Log) -> Finding:
     last = float(returns.points.steps[-1])
     if interval <= last or returns.rose:
         return Clear(f"the target network is updated every {show(float(interval))} steps")
+    if interval <= _SHORT * last:
+        return Doubt(
+            f"the target network is updated every {show(float(interval))} steps, and the log ends at "
+            f"{last:,.0f}: a short training, or too long an interval"
+        )
     return Alarm(
         "target-never-updated",
         f"the target network is updated every {show(float(interval))} steps, and the run has "
@@ -334,7 +359,8 @@ DETECTORS: tuple[Detector, ...] = (
         "action-values-differ",
         "Action values differ between states and actions.",
         "In the second half of the run the largest action value of a batch is within 1 % of the mean "
-        "one, and the return did not rise.",
+        "one, and the return did not rise by half of its first level. Inconclusive where most returns "
+        "are equal.",
         (need("q_mean", least=10), need("q_max", least=10), RETURN),
         q_varies,
         (faults.VALUES_EQUAL,),
@@ -365,7 +391,8 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "target-network-is-due",
         "The target network is updated within the run.",
-        "The configured interval is longer than the whole run, and the return did not rise.",
+        "The configured interval is more than ten times as long as the whole run, and the return did "
+        "not rise. Between once and ten times it is inconclusive: the run may just be short.",
         (RETURN,),
         target_due,
         (faults.TARGET_NEVER,),

@@ -288,8 +288,8 @@ SICK: tuple[Story, ...] = (
         rng, episode_return=_collapse(20, 400), entropy=0.4)),
     Story("a return that never moves", "return-stuck", lambda rng: Log(
         {"episode_return": _curve(22.0, rng)}, {"env_id": "CartPole-v1"})),
-    Story("a reward of 0 throughout", "return-without-variance", lambda rng: _log(
-        rng, episode_return=_constant(0.0), entropy=0.6)),
+    Story("a reward of 0 throughout", "return-without-variance", lambda rng: Log(
+        {"episode_return": Series(20 * _STEPS, np.zeros(_COUNT))})),
     Story("slower and slower", "throughput-dropping", lambda rng: _log(
         rng, throughput=2000 * np.exp(-5 * _T), episode_return=_rise(20, 300))),
     Story("pickups up, shipped orders down", "reward-hacking", lambda rng: _log(

@@ -1,0 +1,107 @@
+"""The trainings of each half of the labelled set.
+
+The halves share no seed, and the environments of `UNSEEN` occur in the test half only. A test half is
+judged once; what its false alarms teach is mended afterwards, and then it is no test any more. That
+happened to the first and to the second (`docs/training_signals.md` tells with which results); what was not
+recorded of them when the next one was begun has been left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.training_groups import (
+    ACTOR_CRITIC, CONTINUOUS, DEAD, DQN, FIRST_TEST, HACKED, PPO, REINFORCE, SB3_DQN, SB3_PPO,
+    SECOND_TEST, TARGETS, TEST, TUNING, Group, Pathology,
+)  # fmt: skip
+
+UNSEEN = ("FrozenLake-v1",)
+
+_DISTANCE = ("target_distance",)
+
+
+def _sick(
+    half: str,
+    algorithm: str,
+    env: str,
+    steps: int,
+    count: int,
+    *pathologies: Pathology,
+    **more: Any,
+) -> Iterator[Group]:
+    for one in pathologies:
+        yield Group(half, algorithm, env, steps, count, one, **more)
+
+
+def _healthy(
+    half: str, algorithm: str, env: str, steps: int, count: int, variant: str = "",
+    watch: tuple[str, ...] = (), **settings: Any,
+) -> Group:  # fmt: skip
+    return Group(half, algorithm, env, steps, count, None, variant, settings, watch)
+
+
+def _tuning() -> Iterator[Group]:
+    yield from _sick(TUNING, "ppo", "CartPole-v1", 30_000, 6, *PPO[:8])
+    yield from _sick(TUNING, "dqn", "CartPole-v1", 3_000, 6, *DQN)
+    yield from _sick(TUNING, "dqn", "CartPole-v1", 3_000, 6, *TARGETS, watch=_DISTANCE)
+    yield from _sick(TUNING, "ppo", "Warehouse", 21_000, 6, HACKED)
+    yield _healthy(TUNING, "a2c", "GridWorld-5x5", 12_000, 24)
+    yield _healthy(TUNING, "dqn", "CartPole-v1", 3_000, 16, watch=_DISTANCE)
+    yield from _sick(TUNING, "a2c", "CartPole-v1", 15_000, 6, *ACTOR_CRITIC)
+    yield _healthy(TUNING, "ppo", "GridWorld-9x9", 21_000, 16, "the goal is hardly ever found")
+
+    yield _healthy(TUNING, "ppo", "CartPole-v1", 50_000, 32)
+    yield _healthy(TUNING, "ppo", "CartPole-v1", 50_000, 12, "entropy bonus", entropy_coef=0.01)
+    yield _healthy(TUNING, "ppo", "Acrobot-v1", 100_000, 8)
+    yield _healthy(TUNING, "ppo", "Pendulum-v1", 100_000, 8, gamma=0.9)
+    yield _healthy(TUNING, "a2c", "CartPole-v1", 50_000, 24)
+    yield _healthy(TUNING, "reinforce", "CartPole-v1", 50_000, 16)
+
+    # What a sceptic would try: slow and hasty settings, rewards on other scales, sparse ones.
+    yield _healthy(TUNING, "ppo", "CliffWalking-v1", 16_000, 12)
+    yield _healthy(TUNING, "ppo", "Pendulum-v1", 20_000, 12, "long horizon", gamma=0.99)
+    yield _healthy(TUNING, "a2c", "CliffWalking-v1", 8_000, 12)
+    yield _healthy(TUNING, "dqn", "MountainCar-v0", 3_000, 12, watch=_DISTANCE)
+    yield _healthy(TUNING, "reinforce", "GridWorld-5x5", 8_000, 12)
+    yield _healthy(TUNING, "ppo", "CartPole-v1", 12_000, 12, "slow", lr=1e-5)
+    yield _healthy(TUNING, "ppo", "CartPole-v1", 16_000, 12, "hasty", lr=1e-2)
+    yield _healthy(TUNING, "dqn", "GridWorld-5x5", 3_000, 12, watch=("dead_fraction",))
+    yield _healthy(TUNING, "a2c", "RandomMDP", 8_000, 16)
+    yield _healthy(TUNING, "ppo", "RandomMDP", 12_000, 16)
+    yield _healthy(TUNING, "dqn", "CliffWalking-v1", 3_000, 12, watch=_DISTANCE)
+    yield _healthy(TUNING, "a2c", "CartPole-v1", 12_000, 12, "hasty", lr=1e-2)
+    yield _healthy(TUNING, "reinforce", "CartPole-v1", 6_000, 12, "hasty", lr=3e-2)
+    yield _healthy(TUNING, "dqn", "CartPole-v1", 4_000, 12, "hasty", lr=1e-2)
+    yield _healthy(TUNING, "ppo", "MountainCar-v0", 16_000, 12)
+    yield _healthy(TUNING, "reinforce", "MountainCar-v0", 8_000, 12)
+    yield _healthy(TUNING, "sac", "Pendulum-v1", 1_500, 6)
+    yield _healthy(TUNING, "sb3:DQN", "CartPole-v1", 4_000, 2, "as it comes", learning_starts=100)
+    yield _healthy(TUNING, "sb3:A2C", "CartPole-v1", 5_000, 2)
+    yield _healthy(TUNING, "sb3:PPO", "Pendulum-v1", 8_000, 2)
+    yield from _sick(TUNING, "sb3:DQN", "CartPole-v1", 4_000, 1, SB3_DQN)
+    yield from _sick(TUNING, "dqn", "CartPole-v1", 3_000, 6, DEAD, watch=("dead_fraction",))
+    yield from _sick(TUNING, "ppo", "CartPole-v1", 30_000, 6, *PPO[8:])
+
+
+def _first_test() -> Iterator[Group]:
+    yield _healthy(FIRST_TEST, "a2c", "CartPole-v1", 25_000, 32)
+    yield from _sick(FIRST_TEST, "ppo", "CartPole-v1", 34_000, 5, *PPO[:4])
+    yield from _sick(FIRST_TEST, "a2c", "CartPole-v1", 20_000, 5, *ACTOR_CRITIC)
+    yield _healthy(FIRST_TEST, "a2c", "GridWorld-8x8", 12_000, 32)
+    yield _healthy(FIRST_TEST, "ppo", "CartPole-v1", 34_000, 24)
+
+
+def _second_test() -> Iterator[Group]:
+    yield _healthy(SECOND_TEST, "a2c", "CartPole-v1", 25_000, 32)
+    yield from _sick(SECOND_TEST, "dqn", "MountainCar-v0", 3_000, 5, *TARGETS, watch=_DISTANCE)
+    yield _healthy(SECOND_TEST, "a2c", "MountainCar-v0", 12_000, 40)
+    yield from _sick(SECOND_TEST, "a2c", "CartPole-v1", 20_000, 5, *ACTOR_CRITIC[:3])
+    yield _healthy(SECOND_TEST, "a2c", "Acrobot-v1", 12_000, 32)
+    yield from _sick(SECOND_TEST, "dqn", "CartPole-v1", 3_000, 5, *DQN)
+    yield _healthy(SECOND_TEST, "ppo", "GridWorld-8x8", 21_000, 32)
+    yield from _sick(SECOND_TEST, "ppo", "Warehouse", 21_000, 6, HACKED)
+    yield from _sick(SECOND_TEST, "ppo", "CartPole-v1", 21_000, 5, PPO[4], PPO[5], PPO[6], PPO[8])
+
+
+GROUPS: tuple[Group, ...] = (*_tuning(), *_first_test(), *_second_test())
