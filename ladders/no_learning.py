@@ -79,7 +79,7 @@ def improvement(
 
 def suspects_of(still: Sequence[str], tensors: int) -> Mapping[str, float]:
     """What the tensors that never changed point at."""
-    named = {side: [n for n in still if _is_part(n, words)] for side, words in _SIDES.items()}
+    named = {side: [n for n in still if is_part(n, words)] for side, words in _SIDES.items()}
     if still and len(still) == tensors:
         return {"does-not-learn": 0.9}
     if named["actor"] and not named["critic"]:
@@ -95,6 +95,7 @@ def suspects_of(still: Sequence[str], tensors: int) -> Mapping[str, float]:
 _SIDES = {"actor": ACTOR, "critic": CRITIC}
 
 
-def _is_part(name: str, words: Sequence[str]) -> bool:
+def is_part(name: str, words: Sequence[str]) -> bool:
+    """Whether a tensor's name says that it belongs to the actor or the critic (`ACTOR`, `CRITIC`)."""
     parts = name.lower().replace("_net", "").split(".")
     return any(word.replace("_net", "") in part for part in parts for word in words)

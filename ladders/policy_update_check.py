@@ -7,6 +7,9 @@ leaves them as they are. The surrogate of PPO (Schulman et al. 2017) has no grad
 
 and the full one elsewhere. So there are two more updates by stored log-probabilities: one that puts both
 rows where nothing may move, and one that puts both on the other side, where both must. A2C has no ratio.
+
+In a last update every return is what the critic predicts already, so nothing is left for it to learn.
+An advantage return - V(s) through which gradient flows moves it nevertheless, by log pi(a|s) dV(s).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from ladders.env import encode_states
+from ladders.no_learning import CRITIC, is_part
 from ladders.option_checks import ALIASES
 from ladders.outcomes import failed
 from ladders.training import EXAM, train
@@ -47,7 +51,39 @@ def update_policies(subject: AgentSubject, trial: Trial, context: Context) -> Ev
         ]
         changes[name] = _change(trained.agent, rows, observations)
     clips = any(hasattr(trained.agent.native, name) for name in ALIASES["clip_range"])
-    return {"changes": changes, "clips": clips}
+    return {
+        "changes": changes,
+        "clips": clips,
+        "moved": _moved_where_predicted(subject, trial, context),
+    }
+
+
+def _moved_where_predicted(
+    subject: AgentSubject, trial: Trial, context: Context
+) -> dict[str, float] | None:
+    """Largest change of any tensor by advantages 1 and -1, and of the critic's own by advantages 0."""
+    usual = _tensor_changes(subject, trial, context, advantage=1.0)
+    idle = _tensor_changes(subject, trial, context, advantage=0.0)
+    own = [change for name, change in idle.items() if is_part(name, CRITIC)]
+    return {"usual": max(usual.values()), "critic": max(own)} if own else None
+
+
+def _tensor_changes(
+    subject: AgentSubject, trial: Trial, context: Context, advantage: float
+) -> dict[str, float]:
+    """Name -> largest change of a tensor; empty where the critic's loss cannot be left out."""
+    trained = train(subject, context, env_id=EXAM, seed=trial.seed, steps=0)
+    agent = trained.agent
+    if agent.parameters is None or not hasattr(agent.native, "vf_coef"):
+        return {}
+    observations = encode_states(trained.mdp.n_states, "one-hot")[:2]
+    before = agent.parameters()
+    assert agent.update_policy is not None
+    agent.update_policy(
+        [PolicyRow(observations[0], 0, advantage), PolicyRow(observations[1], 0, -advantage)]
+    )
+    after = agent.parameters()
+    return {name: float(np.abs(after[name] - before[name]).max(initial=0.0)) for name in before}
 
 
 def _change(agent: AgentHandle, rows: list[PolicyRow], looked_at: np.ndarray) -> list[float]:
@@ -63,7 +99,21 @@ def _change(agent: AgentHandle, rows: list[PolicyRow], looked_at: np.ndarray) ->
 
 
 def judge_update(evidence: Evidence, context: Context) -> Outcome:
-    """Directions first; then, where the agent clips, which updates stand still."""
+    """Directions first; then, where the agent clips, which updates stand still; then the critic."""
+    outcome = _judge_policy(evidence)
+    moved = evidence["moved"]
+    if outcome.status is Status.FAILED or not moved or moved["critic"] < STILL * moved["usual"]:
+        return outcome
+    lines = [
+        "every return is what the critic predicts, advantages are 0, the critic's loss weighs 0",
+        f"a tensor of the critic changed by {moved['critic']:.2g}, expected 0 (advantages 1 and -1 "
+        f"change one by {moved['usual']:.2g})",
+    ]
+    message = "the loss of the policy moves the critic: a gradient flows through the advantages"
+    return failed(message, {"advantage-not-detached": 0.8, "option-ignored": 0.1}, lines)
+
+
+def _judge_policy(evidence: Evidence) -> Outcome:
     plain = np.array(evidence["changes"]["ratio 1"])
     told = [f"advantage 1 changed log pi by {plain[0]:+.2g}, advantage -1 by {plain[1]:+.2g}"]
     alike = np.array(evidence["changes"][ALIKE])
@@ -124,7 +174,8 @@ POLICY_UPDATE = Check(
         "Equal agents are updated on two rows, one with advantage 1 and one with -1, and with stored "
         "log-probabilities that put one of them beyond the clip range. The directions show the sign "
         "of the loss; which rows stand still shows the clipped surrogate, its minimum, and whether the "
-        "stored log-probabilities are used at all."
+        "stored log-probabilities are used at all. A critic that predicts its returns already must stay "
+        "as it is: if it moves, the advantages carry a gradient."
     ),
     trial=update_policies,
     judge=one_trial(judge_update),
@@ -136,6 +187,7 @@ POLICY_UPDATE = Check(
         "clip-missing",
         "old-log-prob-recomputed",
         "no-policy-gradient",
+        "advantage-not-detached",
         "observation-ignored",
     ),
     references=("https://arxiv.org/abs/1707.06347",),

@@ -214,7 +214,7 @@ SHOWN = (
     "dqn-mean-over-actions", "dqn-broadcast-loss", "dqn-no-terminal-mask",
     "ppo-negated-advantages", "ppo-recomputed-old-log-prob", "ppo-no-clip", "ppo-optimistic-clip",
     "ppo-detached-policy", "a2c-ascending-loss", "ppo-pooled-features", "ppo-envs-share-seed",
-    "sac-no-tanh-correction", "dqn-target-loads-itself",
+    "sac-no-tanh-correction", "dqn-target-loads-itself", "a2c-attached-advantages",
 )  # fmt: skip
 
 
