@@ -225,13 +225,12 @@ def _distance(target: Any, online: Any) -> np.ndarray:
 @torch.no_grad()
 def _dead(agent: Any) -> np.ndarray:
     """Share of hidden units that are 0 for each of 256 replayed observations."""
+    net = next(part for part in agent.online.modules() if hasattr(part, "biases"))
+    x = agent.replay.sample(256, agent.make_streams("dead units")).observations
     seen: list[Tensor] = []
-    net = next(part for part in agent.online.modules() if hasattr(part, "activation"))
-    activation = net.activation
-    net.activation = activation._replace(apply_=lambda x: seen.append(activation.apply_(x)))
-    observations = agent.replay.sample(256, agent.make_streams("dead units")).observations
-    agent.online(observations)
-    net.activation = activation
+    for weight, bias in list(zip(net.weights, net.biases, strict=True))[:-1]:
+        x = torch.relu(torch.baddbmm(bias, x, weight))
+        seen.append(x)
     dead = torch.cat([(layer.abs().amax(dim=1) == 0) for layer in seen], dim=-1)
     return dead.float().mean(-1).numpy()
 
