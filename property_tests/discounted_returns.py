@@ -24,6 +24,7 @@ from property_tests.framework.records import (
     Mismatch,
     Property,
 )
+from property_tests.rollout_faults import NORMALISED, turned
 from property_tests.rollout_properties import (
     column_independence,
     credit,
@@ -171,6 +172,12 @@ def _prefix_sum(rewards, next_values, terminated, truncated, gamma):
     return returns
 
 
+def _cumulative(rewards, next_values, terminated, truncated, gamma):
+    """A cumulative sum of rewards that are discounted from the start."""
+    weights = gamma ** np.arange(len(rewards))[:, None]
+    return np.cumsum(weights * rewards, axis=0)
+
+
 def _total(rewards, next_values, terminated, truncated, gamma):
     right = _right(rewards, next_values, terminated, truncated, gamma)
     started = np.concatenate([np.ones_like(terminated[:1]), (terminated | truncated)[:-1]])
@@ -198,11 +205,6 @@ def _reversed(rewards, next_values, terminated, truncated, gamma):
     return _right(rewards, next_values, terminated, truncated, gamma)[::-1]
 
 
-def _normalised(rewards, next_values, terminated, truncated, gamma):
-    right = _right(rewards, next_values, terminated, truncated, gamma)
-    return (right - right.mean()) / (right.std() + 1e-8)
-
-
 def _any_column(rewards, next_values, terminated, truncated, gamma):
     ended, cut = (
         np.broadcast_to(flags.any(axis=1, keepdims=True), flags.shape)
@@ -211,8 +213,10 @@ def _any_column(rewards, next_values, terminated, truncated, gamma):
     return _right(rewards, next_values, ended, cut, gamma)
 
 
-def _fault(name, model, title, explanation, fix, *references, where=_LOOP) -> FaultyVersion:
-    return FaultyVersion(name, model, title, explanation, fix, where, references)
+def _fault(
+    name, model, title, explanation, fix, *references, where=_LOOP, variants=()
+) -> FaultyVersion:
+    return FaultyVersion(name, model, title, explanation, fix, where, references, variants=variants)
 
 
 FAULTS = (
@@ -324,6 +328,7 @@ FAULTS = (
         "The recursion runs forwards in time.",
         "Loop over reversed(range(T)).",
         "https://github.com/takuseno/d3rlpy/commit/f1bf0b99152e",
+        variants=(_cumulative,),
     ),
     _fault(
         "whole-episode-return",
@@ -366,10 +371,11 @@ FAULTS = (
     ),
     _fault(
         "normalised-inside",
-        _normalised,
+        turned(oracle, NORMALISED[0]),
         "the returns are normalised inside the function",
         "They lose their scale: no critic can use them.",
         "Return plain returns; normalise where the loss is computed.",
+        variants=tuple(turned(oracle, turn) for turn in NORMALISED[1:]),
     ),
     _fault(
         "end-in-any-environment",

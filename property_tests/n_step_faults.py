@@ -64,6 +64,13 @@ def _one_early(x: Any) -> Array:
     return np.where(x.terminated, 0.0, x.values)
 
 
+def _one_early_inside(x: Any) -> Array:
+    """The same; what follows the last step of the rollout is right."""
+    early = _one_early(x)
+    early[-1] = np.where(x.terminated[-1], 0.0, x.next_values[-1])
+    return early
+
+
 def _one_late(x: Any) -> Array:
     """V two steps on, where there is one in the rollout."""
     reached = np.concatenate([x.next_values[1:], x.next_values[-1:]])
@@ -215,6 +222,7 @@ def faults(oracle: Model) -> tuple[FaultyVersion, ...]:
             "Bootstrap from V(s_{t+n}), which is `next_values[t + n - 1]`.",
             "the index of the bootstrap",
             ("https://github.com/DLR-RM/stable-baselines3/commit/fc9527157a67",),
+            variants=(wrong(lambda x: {"bootstrap": _one_early_inside(x)}),),
         ),
         FaultyVersion(
             "bootstrap-state-late",

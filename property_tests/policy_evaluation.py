@@ -11,6 +11,7 @@ References: Sutton and Barto 2018, eqs. 4.3 to 4.5.
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -152,10 +153,18 @@ def _fault(name, models, title, explanation, fix) -> FaultyVersion:
     )
 
 
+def _read_backwards(fault: FaultyVersion) -> FaultyVersion:
+    """With the chain under the policy transposed, beside the transitions of every action."""
+    if fault.name != "transitions-transposed":
+        return fault
+    chain = _reweighted(lambda x, p, r: (_moves(x.policy, p).T, np.sum(x.policy * r, axis=1)))
+    return replace(fault, variants=(*fault.variants, chain))
+
+
 _SAME_UNDER_A_POLICY = ("transitions-of-one-action", "reward-of-one-action")
 FAULTS = (
     *(
-        fault
+        _read_backwards(fault)
         for fault in mdp_faults.shared(oracle, _solve, backup, lambda x, values: values)
         if fault.name not in _SAME_UNDER_A_POLICY
     ),

@@ -57,6 +57,27 @@ def turned(oracle: Model, turn: Callable[[Array], Array]) -> Model:
     return model
 
 
+def standardised(ddof: int, axis: int | None) -> Callable[[Array], Array]:
+    """With NumPy's standard deviation or torch's, over everything or over each column."""
+
+    def turn(array: Array) -> Array:
+        if (array.size if axis is None else array.shape[axis]) <= ddof:
+            return np.full_like(array, np.nan)
+        spread = array.std(axis=axis, ddof=ddof) + 1e-8
+        return (array - array.mean(axis=axis)) / spread
+
+    return turn
+
+
+NORMALISED: tuple[Callable[[Array], Array], ...] = (
+    standardised(0, None),
+    standardised(1, None),
+    standardised(0, 0),
+    standardised(1, 0),
+    lambda array: array - array.mean(),
+)
+
+
 def _of_next_row(x: Any) -> Array:
     """V of the next row, whatever episode it belongs to."""
     return np.concatenate([x.values[1:], x.next_values[-1:]])
@@ -301,11 +322,12 @@ def shared(oracle: Model) -> tuple[FaultyVersion, ...]:
         ),
         FaultyVersion(
             "normalised-inside",
-            turned(oracle, lambda array: (array - array.mean()) / (array.std() + 1e-8)),
+            turned(oracle, NORMALISED[0]),
             "the answer is normalised inside the function",
             "Targets lose their scale: no critic can use them.",
             "Return them as they are; normalise where the loss is computed.",
             "the end of the function",
+            variants=tuple(turned(oracle, turn) for turn in NORMALISED[1:]),
         ),
     )
     return (*of_inputs, *of_outputs)

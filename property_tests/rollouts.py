@@ -222,13 +222,15 @@ def rollouts(
         columns = st.integers(1, 3) if "batch" in domain else st.just(1)
         chosen = st.fixed_dictionaries({n: domain.hyper(n, c) for n, c in hypers.items()})
         return st.tuples(columns.flatmap(lambda b: _steps(step, b)), chosen).map(
-            lambda drawn: _dropped(rollout(drawn[0], domain), without) | drawn[1]
+            lambda drawn: _dropped(rollout(drawn[0], domain), without, domain) | drawn[1]
         )
 
     return cases
 
 
-def _dropped(case: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _dropped(case: dict[str, Any], names: tuple[str, ...], domain: Domain) -> dict[str, Any]:
+    if "values" in names and "bootstrap" not in domain:
+        case["next_values"] = np.zeros_like(case["next_values"])
     return {name: value for name, value in case.items() if name not in names}
 
 
@@ -260,8 +262,12 @@ def rollout(rows: Sequence[Sequence[Step]], domain: Domain) -> dict[str, Any]:
 
 
 def following(values: Array, reached: Array, ended: Array, domain: Domain) -> Array:
-    """V(s_{t+1}): the next row inside an episode, `reached` at its end and after the last step."""
-    after = np.concatenate([values[1:], reached[-1:]])
+    """V(s_{t+1}): the next row inside an episode, `reached` at its end and after the last step.
+
+    What a function cannot know is 0, so that faulty versions have no more to leak than it has.
+    """
+    last = reached[-1:] if "bootstrap" in domain else np.zeros_like(reached[-1:])
+    after = np.concatenate([values[1:], last])
     return np.where(ended, reached, after) if "next-values" in domain else after
 
 

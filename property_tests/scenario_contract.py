@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from property_tests.framework.records import Case, FaultyVersion, Mismatch, Property
+from property_tests.framework.diagnosis import AGAIN
+from property_tests.framework.records import Case, FaultyVersion, Mismatch, PooledCases, Property
 from property_tests.framework.search import pool, smallest
 from property_tests.scenario_table import table
 from property_tests.scenarios import Domain, Observation, Player, Scenario, cases_of, explains
@@ -238,8 +239,19 @@ def _shown(player: Player, found: Mismatch, seed: int, size: int) -> dict[str, A
 
 @lru_cache(maxsize=16)
 def suspected(player: Player, seed: int, size: int) -> tuple[dict[str, float], bool, int]:
-    """Fault -> probability from what was shown, whether it is exactly that, cases compared."""
-    scenario, cases = player.scenario, cases_of(player, seed, size)
+    """Fault -> probability from what was shown, whether it is exactly that, cases compared.
+
+    Where several faults explain all of it, more cases may tell these apart.
+    """
+    shared = cases_of(player, seed, size)
+    found = _suspected(player, shared)
+    if not found[1] or len(found[0]) < 2:
+        return found
+    return _suspected(player, cases_of(player, seed, size, more=AGAIN))
+
+
+def _suspected(player: Player, cases: PooledCases) -> tuple[dict[str, float], bool, int]:
+    scenario = player.scenario
     right = explains(player, scenario.definition, cases)
     explained: dict[str, int] = {}
     equal: list[str] = []

@@ -207,9 +207,10 @@ def explains(player: Player, model: Any, cases: PooledCases) -> list[bool]:
     ]
 
 
-def cases_of(player: Player, seed: int, size: int) -> PooledCases:
-    """The cases that all properties share."""
-    return pool(player.scenario.cases, player.domain, seed, min(size, player.scenario.size))
+def cases_of(player: Player, seed: int, size: int, *, more: int = 1) -> PooledCases:
+    """The cases that all properties share, or `more` times as many."""
+    most = more * min(size, player.scenario.size)
+    return pool(player.scenario.cases, player.domain, seed, most)
 
 
 def exactly(slack: float = 0.0) -> Callable[[Case, Observation, Observation], Mismatch | None]:

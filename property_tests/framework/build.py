@@ -182,16 +182,7 @@ def _shown(fitted: Fitted, found: Mismatch, seed: int, size: int) -> dict[str, A
     if not suspects and found.kind != "type":
         compared = compare_with_faults(fitted, seed, size)
         suspects = compared.suspects(contract.name)
-        proof = {
-            name: [
-                f"its answers equal those of this fault on all {compared.inputs} inputs tried, "
-                f"and differ from the definition on {compared.wrong}"
-                if compared.equal
-                else f"it gives this fault's answer on {compared.explained[name.split('/', 1)[1]]} "
-                f"of the {compared.wrong} inputs with a wrong answer"
-            ]
-            for name in suspects
-        }
+        proof = {name: [compared.proof(name.split("/", 1)[1])] for name in suspects}
     domain = {"can": sorted(fitted.domain.can), "fixed": [list(f) for f in fitted.domain.fixed]}
     return {
         "holds": False,

@@ -2,6 +2,8 @@
 
 equal      the subject's outputs equal those of a faulty version on every input tried, and differ
            from the oracle's on some: "your function is ..."
+nearly     they differ from those of a faulty version by a thousandth of what the fault does: a small
+           number that guards a logarithm or a quotient stands beside the mistake
 partly     on a share of the inputs where subject and oracle differ: one fault among several
 signature  the set of properties that it violates is that of the fault
 """
@@ -13,6 +15,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from property_tests.framework.models import Fitted, Run, answers_as_they_came, equal
 from property_tests.framework.records import Domain, FunctionContract, Model, Outputs, Property
 from property_tests.framework.search import pool
@@ -22,6 +26,21 @@ from rlcheck.records import Diagnosis, Fault, Result, Status
 
 CERTAIN = 0.99
 """Probability of the faults that explain every answer, shared among them."""
+
+NEARLY = 0.9
+"""Probability of the faults that explain every answer but for a small number, shared among them."""
+
+SMALL = 1e-3
+"""A difference from a faulty version that does not count, as a part of what the fault does."""
+
+OFTEN = 0.9
+"""Share of the inputs on which it has to be small: near a singularity a guard decides."""
+
+STRAYS = 5
+"""On so many inputs the fault has to show."""
+
+AGAIN = 4
+"""So many times the inputs are compared where several faults explain them all."""
 
 PARTLY = 0.5
 """Largest probability of a fault that explains only some answers."""
@@ -35,17 +54,22 @@ class Comparison:
         inputs: how many were tried.
         wrong: on how many the subject differs from the oracle.
         explained: fault -> on how many of those it gives the subject's answer.
+        equal: the faults that give all of the subject's answers.
+        nearly: the faults that do but for a small number.
     """
 
     inputs: int
     wrong: int
     explained: Mapping[str, int]
     equal: tuple[str, ...]
+    nearly: tuple[str, ...] = ()
 
     def suspects(self, contract: str) -> dict[str, float]:
         """Fault -> probability that the answers give it."""
         if self.equal:
             return {f"{contract}/{name}": CERTAIN / len(self.equal) for name in self.equal}
+        if self.nearly:
+            return {f"{contract}/{name}": NEARLY / len(self.nearly) for name in self.nearly}
         total = sum(self.explained.values())
         return {
             f"{contract}/{name}": PARTLY * count / total
@@ -53,10 +77,35 @@ class Comparison:
             if count and total
         }
 
+    def proof(self, fault: str) -> str:
+        """What speaks for a suspect, as a sentence."""
+        if self.equal:
+            return (
+                f"its answers equal those of this fault on all {self.inputs} inputs tried, "
+                f"and differ from the definition on {self.wrong}"
+            )
+        if self.nearly:
+            return (
+                f"on {OFTEN:.0%} or more of {self.inputs} inputs its answers are those of this fault "
+                f"to within a thousandth of what the fault changes"
+            )
+        return (
+            f"it gives this fault's answer on {self.explained[fault]} "
+            f"of the {self.wrong} inputs with a wrong answer"
+        )
+
 
 @lru_cache(maxsize=16)
 def compare_with_faults(fitted: Fitted, seed: int, size: int) -> Comparison:
-    """Compare the subject with the oracle and every faulty version on the shared inputs."""
+    """Compare the subject with the oracle and every faulty version on the shared inputs.
+
+    Where several faults explain them all, more inputs may tell these apart.
+    """
+    compared = _compared(fitted, seed, size)
+    return _compared(fitted, seed, AGAIN * size) if len(compared.equal) > 1 else compared
+
+
+def _compared(fitted: Fitted, seed: int, size: int) -> Comparison:
     contract, run = fitted.contract, Run(fitted)
     cases = pool(contract.cases, fitted.domain, seed, size)
     given = answers_as_they_came(run, cases)
@@ -82,6 +131,7 @@ def compare_with_faults(fitted: Fitted, seed: int, size: int) -> Comparison:
     wrong = differs(given)
     explained: dict[str, int] = {}
     exact: list[str] = []
+    near: list[str] = []
     for fault in contract.faults:
         counts = []
         for model in fault.models:
@@ -93,9 +143,38 @@ def compare_with_faults(fitted: Fitted, seed: int, size: int) -> Comparison:
             )
             if counts[-1] and False not in matches and fault.name not in exact:
                 exact.append(fault.name)
+            if fault.name not in near and _nearly(given, run.answers_of(model, cases), right):
+                near.append(fault.name)
         explained[fault.name] = max(counts)
     answered = sum(own is not None for own in given)
-    return Comparison(answered, sum(wrong), explained, tuple(exact))
+    return Comparison(answered, sum(wrong), explained, tuple(exact), tuple(near))
+
+
+def _nearly(
+    given: Sequence[Outputs | None], models: Sequence[Outputs], right: Sequence[Outputs]
+) -> bool:
+    """Whether the model's answers are the subject's but for a small part of what the fault does."""
+    close, strays = [], 0
+    for own, its, due in zip(given, models, right, strict=True):
+        if own is None:
+            return False
+        effect, rest = _gap(its, due), _gap(own, its)
+        if not np.isfinite(effect):
+            return False
+        # Where the fault changes nothing, a guard shows alone; it is small by itself.
+        close.append(rest <= SMALL * (effect or 1.0))
+        strays += effect > SMALL
+    return strays >= STRAYS and sum(close) >= OFTEN * len(close)
+
+
+def _gap(one: Outputs, other: Outputs) -> float:
+    """The largest difference in any output that both have; infinite where one is not finite."""
+    with np.errstate(invalid="ignore"):
+        gaps = [
+            float(np.max(np.abs(a - b), initial=0.0)) if a.shape == b.shape else np.inf
+            for a, b in zip(one, other, strict=False)
+        ]
+    return np.inf if np.isnan(gaps).any() else max(gaps)
 
 
 def _misshapen(outputs: Outputs, due: Outputs) -> bool:
@@ -107,7 +186,7 @@ def diagnose(
 ) -> tuple[Diagnosis, ...]:
     """The faults that explain all results of a subject together, most probable first."""
     failed = [result for result in results if result.status in (Status.FAILED, Status.XFAILED)]
-    certain = [r for r in failed if sum(r.suspects.values()) >= CERTAIN - 1e-6]
+    certain = [r for r in failed if sum(r.suspects.values()) >= NEARLY - 1e-6]
     if certain:
         # Checks compared the same answers: one of those that say the same is enough.
         said = {tuple(sorted(result.suspects.items())): result for result in reversed(certain)}
