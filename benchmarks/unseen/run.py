@@ -18,7 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.unseen.records import RECORDS, Record
+from benchmarks.unseen.record import Record
+from benchmarks.unseen.records import RECORDS
 
 FOLDER = Path(__file__).parent / "subjects"
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,8 @@ def written(record: Record, folder: Path) -> Path:
 
 
 def command(record: Record, path: Path, report: Path, budget: str, seed: int) -> list[str]:
-    run = [sys.executable, "-m", "rlcheck", "run", "--no-color", "--budget", budget, "-j", "1"]
+    run = [sys.executable, "-c", "import rlcheck.cli; rlcheck.cli.main()", "run", "--no-color"]
+    run += ["--budget", budget, "-j", "1"]
     run += ["--seed", str(seed), "--report", f"json:{report}", *record.options]
     if record.attribute is None:
         line = f"{sys.executable} {path} --env-id {{env}} --total-timesteps {{steps}}"
@@ -99,14 +101,15 @@ def table(answers: list[dict]) -> str:
         message = " ".join(message.split())[:160]
         row = f"| {a['name']} | {truth} | {a['verdict']} | {named} | {judged(a)} | "
         lines.append(row + f"{a['seconds']:.0f} | {message} |")
-    head = "| agent | truth | verdict | named first | judged | s | message |\n|---|---|---|---|---|---|---|\n"
+    head = "| agent | truth | verdict | named first | judged | s | message |\n"
+    head += "|---|---|---|---|---|---|---|\n"
     return head + "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--only", default="*", help="a glob of names")
+    parser.add_argument("--only", nargs="+", default=["*"], help="globs of names, in their order")
     parser.add_argument("--budget", default="quick")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=1e9, help="start none after so many")
@@ -118,8 +121,9 @@ def main() -> None:
         print(table(answers))
         return
     start, known = time.time(), {a["name"] for a in answers}
-    for record in RECORDS:
-        if record.name in known or not fnmatch.fnmatch(record.name, options.only):
+    chosen = {r.name: r for glob in options.only for r in RECORDS if fnmatch.fnmatch(r.name, glob)}
+    for record in chosen.values():
+        if record.name in known:
             continue
         if time.time() - start > 60 * options.minutes:
             break
