@@ -1,8 +1,9 @@
 """What a labelled training is: a healthy one, or one with a pathology that is provoked.
 
 A pathology names the faults that count as right for it; that list is part of its definition and was
-written before any run of it was judged. Healthy means that the code is right: agents that are slow, that
-were given too few steps, or that have never yet found a sparse reward are among them.
+written before any run of it was judged. Healthy means that the code is right and every setting within its
+usual range (`rlcheck.signals.hyper_parameters`): agents that are slow, that were given too few steps, or
+that have never yet found a sparse reward are among them.
 `training_halves` lists the trainings.
 """
 

@@ -71,7 +71,7 @@ def _tuning() -> Iterator[Group]:
     yield _healthy(TUNING, "ppo", "RandomMDP", 12_000, 16)
     yield _healthy(TUNING, "dqn", "CliffWalking-v1", 3_000, 12, watch=_DISTANCE)
     yield _healthy(TUNING, "a2c", "CartPole-v1", 12_000, 12, "hasty", lr=1e-2)
-    yield _healthy(TUNING, "reinforce", "CartPole-v1", 6_000, 12, "hasty", lr=3e-2)
+    yield _healthy(TUNING, "reinforce", "CartPole-v1", 6_000, 12, "hasty", lr=1e-2)
     yield _healthy(TUNING, "dqn", "CartPole-v1", 4_000, 12, "hasty", lr=1e-2)
     yield _healthy(TUNING, "ppo", "MountainCar-v0", 16_000, 12)
     yield _healthy(TUNING, "reinforce", "MountainCar-v0", 8_000, 12)

@@ -25,6 +25,12 @@ from rlcheck.signals.statistics import Window, apart, blocks, settled_from, span
 _AMPLE = 20_000
 """Steps after which some movement is expected in an environment that Gymnasium calls solvable."""
 
+_NO_WAY = 0.05
+"""Share of the way to the goal that is as good as none."""
+
+_HELD_OUT_FALL = 0.5
+"""Share of all that the held-out measure did by which it must fall from its peak."""
+
 _EVALUATIONS = 4
 """Values of the held-out measure in the last fifth with which its fall can be told from scatter."""
 
@@ -103,7 +109,7 @@ def return_moves(log: Log) -> Finding:
     # Greedy learners of action values do worse than chance before they do better; policies do not.
     wrong_way = returns.below_first and not {"epsilon", "q_mean"} & set(log.signals)
     ample = wrong_way or span[1] - span[0] >= _AMPLE
-    flat = gained < 0.05 * level and not returns.ever_rose
+    flat = gained < _NO_WAY * level and not returns.ever_rose
     if goal is not None and level > 0 and (flat or wrong_way) and ample:
         words = (
             f"the return is {show(returns.start.median)} at first and {show(returns.last.median)} "
@@ -207,7 +213,7 @@ def _fall(real: Series) -> Window | None:
     drop = float(middles[best] - end.median)
     start = best * len(real) // len(middles)
     top = real.values[start : max((best + 1) * len(real) // len(middles), start + 3)]
-    large = drop > 0.5 * spanned(real) and drop > 0.25 * abs(float(middles[best]))
+    large = drop > _HELD_OUT_FALL * spanned(real) and drop > 0.25 * abs(float(middles[best]))
     # A few evaluations scatter: at the end there must be enough of them, all below the peak's.
     large = large and len(end.values) >= _EVALUATIONS
     early = begins[best] <= real.steps[0] + 0.7 * (real.steps[-1] - real.steps[0])

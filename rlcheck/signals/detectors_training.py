@@ -30,6 +30,12 @@ _CAN_OVERFLOW = ("grad_norm",)
 
 _PERSISTENT = 3
 
+_EXPLODED = 300.0
+"""How many times its early level the gradient of a training reaches that grows with the rewards."""
+
+_MOST_DEAD = 0.8
+"""Share of dead units that is a fault from whatever beginning; healthy networks have up to a third."""
+
 
 def stays_finite(log: Log) -> Finding:
     """Signals that end in NaN or infinities."""
@@ -110,7 +116,7 @@ def gradients_flow(log: Log) -> Finding:
     rising = returns is not None and returns.rose
     # Before the first reward is found gradients are next to nothing: the larger ones count.
     usual = max(early.median, 0.1 * float(np.max(early.values, initial=0.0)))
-    if end.median > 300 * max(usual, 1e-12) and usual > 0 and not rising:
+    if end.median > _EXPLODED * max(usual, 1e-12) and usual > 0 and not rising:
         if returns is not None and returns.sparse:
             return Doubt(
                 f"the norm of the gradient grew from {show(early.median)} to {show(end.median)}, and "
@@ -133,7 +139,7 @@ def units_alive(log: Log) -> Finding:
     """The share of dead units at the end, and how it grew."""
     dead = log["dead_fraction"]
     first, end = window(dead, 0.0, 0.1), window(dead, 0.8, 1.0)
-    if end.median < 0.5 or (end.median < 0.8 and end.median - first.median < 0.4):
+    if end.median < 0.5 or (end.median < _MOST_DEAD and end.median - first.median < 0.4):
         return Clear(f"{end.median:.0%} of the units are dead at the end")
     returns = course(log)
     if returns is not None and (returns.learned or returns.at_goal):

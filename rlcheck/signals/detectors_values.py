@@ -39,8 +39,11 @@ _ROUNDING = 1e-6
 _SHORT = 10
 """A training that is shorter than the target's interval by less than this factor is just short."""
 
-_NEVER_BACK = 0.93
-"""Share of the largest distance so far below which a target that is updated falls at some time."""
+_MOST_BACK = 0.07
+"""Share of the largest distance so far by which that of a target that is updated falls at some time."""
+
+_EXPLODED = 100.0
+"""How many times its early level a value loss reaches that grew with the returns alone."""
 
 _NOTHING = 0.01
 """Explained variance that counts as none; even a critic that learns slowly soon has 0.02."""
@@ -189,7 +192,7 @@ def target_follows(log: Log) -> Finding:
     middles, _ = blocks(distance, 8)
     largest = np.maximum.accumulate(np.abs(distance.values))
     back = float(np.min(np.abs(distance.values) / np.maximum(largest, 1e-12)))
-    if back > _NEVER_BACK and middles[-1] > 1.05 * middles[0] > 0:
+    if 1.0 - back < _MOST_BACK and middles[-1] > 1.05 * middles[0] > 0:
         return Alarm(
             "target-never-updated",
             f"the distance of the target network grows from {show(middles[0])} to "
@@ -243,13 +246,15 @@ def critic_explains(log: Log) -> Finding:
         return Unknown("all returns are equal: there is no variance to explain")
     if returns is not None and returns.at_goal:
         return Clear("the critic explains nothing, and the environment is solved")
-    if returns is not None and returns.rose and _error_fell(log, returns.last.median):
+    if returns is not None and returns.learned and _error_fell(log, returns.last.median):
         # Where nearly all returns are equal little variance is left: the error tells more.
         return Clear("the critic explains nothing, and its error fell while the return rose")
     # PPO fits its critic to each batch several times: a correct one explains something soon. One step
     # a batch, as in A2C, may take longer than the run.
-    once = "clip_fraction" not in log.signals and not _diverged(log, middle)
-    if returns is None or returns.sparse or once:
+    # A rising return makes the errors larger and hides what the critic does.
+    once = "clip_fraction" not in log.signals
+    unclear_once = once and (returns is None or returns.rose or not _diverged(log, middle))
+    if returns is None or returns.sparse or unclear_once:
         unclear = (
             "fewer than 10 returns are known"
             if returns is None
@@ -304,7 +309,7 @@ def value_loss_bounded(log: Log) -> Finding:
     loss = log[ours]
     early, end = window(loss, 0.02, 0.25), window(loss, 0.8, 1.0)
     bound = largest_value(log)
-    ceiling = 100 * max(early.median, 1e-12)
+    ceiling = _EXPLODED * max(early.median, 1e-12)
     if bound is not None:
         ceiling = max(ceiling, bound * bound)
     returns = course(log)
