@@ -12,4 +12,3 @@ class Record(NamedTuple):
     truth: tuple[str, ...] = ()
     note: str = ""
     edits: tuple[tuple[str, str], ...] = ()
-    options: tuple[str, ...] = ()

@@ -40,17 +40,18 @@ def written(record: Record, folder: Path) -> Path:
     return path
 
 
-def command(record: Record, path: Path, report: Path, budget: str, seed: int) -> list[str]:
+def command(record: Record, path: Path, report: Path, options: argparse.Namespace) -> list[str]:
     run = [sys.executable, "-c", "import rlcheck.cli; rlcheck.cli.main()", "run", "--no-color"]
-    run += ["--budget", budget, "-j", "1"]
-    run += ["--seed", str(seed), "--report", f"json:{report}", *record.options]
+    run += ["--budget", options.budget, "-j", "1", "--seed", str(options.seed)]
+    run += ["--report", f"json:{report}"]
+    run += [word for glob in options.ignore for word in ("--ignore", glob)]
     if record.attribute is None:
         line = f"{sys.executable} {path} --env-id {{env}} --total-timesteps {{steps}}"
         return [*run, "--script", f"{line} --seed {{seed}} --gamma {{gamma}}"]
     return [*run, f"{path}:{record.attribute}"]
 
 
-def ask(record: Record, budget: str, seed: int) -> dict:
+def ask(record: Record, options: argparse.Namespace) -> dict:
     """What rlcheck says about one agent: verdict, the faults that it names, the checks that failed."""
     with tempfile.TemporaryDirectory() as folder:
         path = written(record, Path(folder))
@@ -58,12 +59,12 @@ def ask(record: Record, budget: str, seed: int) -> dict:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         start = time.time()
         done = subprocess.run(
-            command(record, path, report, budget, seed),
+            command(record, path, report, options),
             cwd=folder, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         seconds = time.time() - start
         answer = {"name": record.name, "truth": record.truth, "seconds": round(seconds, 1)}
-        answer |= {"seed": seed, "budget": budget, "exit": done.returncode}
+        answer |= {"seed": options.seed, "budget": options.budget, "exit": done.returncode}
         if not report.exists():
             return answer | {"verdict": "crash", "output": (done.stdout + done.stderr)[-2000:]}
         subject = json.loads(report.read_text())["subjects"][0]
@@ -112,6 +113,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=["*"], help="globs of names, in their order")
     parser.add_argument("--budget", default="quick")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ignore", nargs="+", default=[], help="checks to leave out")
     parser.add_argument("--minutes", type=float, default=1e9, help="start none after so many")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
@@ -127,7 +129,7 @@ def main() -> None:
             continue
         if time.time() - start > 60 * options.minutes:
             break
-        answer = ask(record, options.budget, options.seed)
+        answer = ask(record, options)
         with options.out.open("a") as file:
             file.write(json.dumps(answer) + "\n")
         print(f"{record.name}: {judged(answer)}  {answer['seconds']} s", flush=True)

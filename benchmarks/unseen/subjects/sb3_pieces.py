@@ -1,4 +1,4 @@
-"""Stable-Baselines3 as people bend it: buffers, extractors, policies, wrappers, callbacks of their own."""
+"""Stable-Baselines3 as people bend it: own buffers, extractors, policies, wrappers, callbacks."""
 
 import gymnasium as gym
 import numpy as np
