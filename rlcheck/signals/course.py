@@ -17,6 +17,9 @@ from rlcheck.signals.series import FloatArray, Log, Series
 from rlcheck.signals.statistics import Window, apart, blocks, noise, spanned, window
 
 _HEAD, _TAIL = 0.1, 0.2
+_MUCH = 0.3
+"""A rise by this share of the first level is one, however smooth the record."""
+
 _SURE = 5.0  # standard errors of a median; records that share episodes make them too small
 _KEPT = 0.3
 """A return that keeps less than this share of its gain has collapsed."""
@@ -122,7 +125,8 @@ class Course:
         drop = self.peak.median - self.last.median
         return bool(
             self.peak.end <= self.last.start
-            and gain > 0.5 * spanned(self.points)
+            # Means over many episodes wander smoothly, so that their noise looks small.
+            and gain > max(0.5 * spanned(self.points), _MUCH * abs(self.start.median))
             and drop > 0.7 * spanned(self.points)
             and self.last.median < self.start.median + _KEPT * gain
             and apart(self.last.values, self.peak.values, 5.0)

@@ -40,7 +40,7 @@ _LASTING = 0.25
 _ENDLESS = 1_000_000
 """Steps after which a return that was exactly the same in every record is no sparse reward any more."""
 
-_LONG = 100_000
+_LONG = 200_000
 """Steps after which a return that never moved is a fault of the run, whatever the reason.
 
 Before, a correct agent may be slow, or may not have found a sparse reward yet: PPO in MountainCar-v0,
@@ -313,7 +313,7 @@ DETECTORS: tuple[Detector, ...] = (
         "The return varies, and leaves the level of its start.",
         "Exactly equal returns from the first record on, none of them positive (inconclusive up to "
         "1,000,000 steps); or, where Gymnasium knows the environment's goal, a return that never rose, "
-        "nor came nearer by 5 % of the way, in 20,000 steps. Up to 100,000 steps that is inconclusive, "
+        "nor came nearer by 5 % of the way, in 20,000 steps. Up to 200,000 steps that is inconclusive, "
         "and where most returns are equal it always is, since a correct agent may be slow or may not "
         "have found a sparse reward yet; it fails where the return is worse than the "
         "untrained policy's. Without a goal a flat return may be a good one: that is a remark.",

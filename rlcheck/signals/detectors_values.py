@@ -249,6 +249,11 @@ def critic_explains(log: Log) -> Finding:
     if returns is not None and returns.learned and _error_fell(log, returns.last.median):
         # Where nearly all returns are equal little variance is left: the error tells more.
         return Clear("the critic explains nothing, and its error fell while the return rose")
+    if _begins_to_explain(later):
+        return Doubt(
+            f"the explained variance is {show(middle)} (median), nearly always positive and growing: the "
+            "critic learns slowly (rewards of hundreds need a higher learning rate, or scaling)"
+        )
     # PPO fits its critic to each batch several times: a correct one explains something soon. One step
     # a batch, as in A2C, may take longer than the run.
     # A rising return makes the errors larger and hides what the critic does.
@@ -276,6 +281,12 @@ def critic_explains(log: Log) -> Finding:
         {"median": middle, "best": best},
         strength=0.75 if returns.rose else 0.85,
     )
+
+
+def _begins_to_explain(explained: Series) -> bool:
+    """Whether the explained variance is positive in four of five records and higher at the end."""
+    first, last = window(explained, 0.0, 1 / 3), window(explained, 2 / 3, 1.0)
+    return bool(np.mean(explained.values > 0) >= 0.8 and apart(first.values, last.values, 25.0))
 
 
 def _diverged(log: Log, explained: float) -> bool:
@@ -409,7 +420,8 @@ DETECTORS: tuple[Detector, ...] = (
         "After the first 15 % of the run: a median of at most 0.01, and nine of ten records "
         "below 0.1. A critic that learns slowly lies above that. One whose explained variance fell "
         "when all returns became equal passes, and so does one whose error fell to a third while the "
-        "return rose. Inconclusive is one of an algorithm that uses each batch once (no clip fraction) "
+        "return rose. Inconclusive is one that is nearly always positive and grows, one of an algorithm "
+        "that uses each batch once (no clip fraction) "
         "while the return rises, unless it is far worse than a constant or its error grew sixfold; and "
         "one where most returns are equal.",
         (need("explained_variance", least=30),),

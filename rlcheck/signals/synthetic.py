@@ -287,7 +287,7 @@ SICK: tuple[Story, ...] = (
     Story("a return that falls back", "return-collapsed", lambda rng: _log(
         rng, episode_return=_collapse(20, 400), entropy=0.4)),
     Story("a return that never moves", "return-stuck", lambda rng: Log(
-        {"episode_return": _curve(22.0, rng)}, {"env_id": "CartPole-v1"})),
+        {"episode_return": Series(4 * _STEPS, _curve(22.0, rng).values)}, {"env_id": "CartPole-v1"})),
     Story("a reward of 0 throughout", "return-without-variance", lambda rng: Log(
         {"episode_return": Series(20 * _STEPS, np.zeros(_COUNT))})),
     Story("slower and slower", "throughput-dropping", lambda rng: _log(

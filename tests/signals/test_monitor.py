@@ -130,11 +130,11 @@ def test_a_dip_that_recovers_is_not_told():
 
 
 def test_faults_of_what_has_not_happened_yet_wait_for_half_of_the_run():
-    watching_flat = watching.Watching(100_000)
+    watching_flat = watching.Watching(200_000)
     kept = history.History({}, {"env_id": "CartPole-v1"})
     for record in range(100):
-        kept.add(1_020.0 * record, {"episode_return": 20.0 + record % 7})
-        assert not watching_flat.look(kept.log(), record + 1, 1_020.0 * record)
+        kept.add(2_040.0 * record, {"episode_return": 20.0 + record % 7})
+        assert not watching_flat.look(kept.log(), record + 1, 2_040.0 * record)
     assert [one.fault for one in watching_flat.last_look(kept.log())] == ["return-stuck"]
 
 

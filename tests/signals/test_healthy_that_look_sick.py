@@ -1,0 +1,99 @@
+"""Healthy trainings that look sick to a rule of thumb: none of them may raise an alarm."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rlcheck.signals.contract import diagnose_log
+from rlcheck.signals.findings import Alarm
+from rlcheck.signals.series import Log, Series
+
+COUNT = 120
+T = np.linspace(0.0, 1.0, COUNT)
+STEPS = np.arange(1, COUNT + 1) * 1000.0
+RNG = np.random.default_rng(0)
+
+
+def noisy(curve, size=0.05):
+    """A curve with noise relative to its size."""
+    middle = np.broadcast_to(np.asarray(curve, dtype=float), (COUNT,))
+    return middle * (1 + size * RNG.standard_normal(COUNT))
+
+
+def log(config=None, **curves):
+    """A log of these curves over the same steps; `__` stands for a slash."""
+    signals = {
+        name.replace("__", "/"): Series(STEPS, np.broadcast_to(np.asarray(values, float), (COUNT,)))
+        for name, values in curves.items()
+    }
+    return Log(signals, config or {})
+
+
+SPARSE = np.where(RNG.random(COUNT) < 0.1, 0.25, 0.0)
+RISING = noisy(20 + 300 * T)
+LATE = np.maximum(T - 0.3, 1e-3)
+
+HEALTHY = {
+    "costs grow with the movement": log(
+        episode_return=noisy(3000 * T) - 400 * T,
+        reward_component__forward=noisy(3000 * T), reward_component__control=noisy(-400 * T)),
+    "gradient of 0 once every group is solved": log(
+        reward=np.minimum(0.3 + 1.2 * T, 1.0), grad_norm=np.where(T < 0.58, noisy(0.4), 0.0)),
+    "gradient of 0 as long as no reward is found": log(
+        episode_return=np.zeros(COUNT), grad_norm=np.zeros(COUNT)),
+    "gradient that comes with the first rewards": log(
+        episode_return=SPARSE, grad_norm=np.where(T < 0.5, 1e-9, noisy(0.1))),
+    "losses that are NaN where nothing was learned": log(
+        episode_return=RISING, loss=np.where(np.arange(COUNT) % 4 == 0, 1.0, np.nan)),
+    "most units dead, and the task learned": log(
+        episode_return=RISING, dead_fraction=noisy(0.2 + 0.68 * T, 0.01)),
+    "speed averaged since a late start of learning": log(
+        episode_return=RISING, throughput=T * 3000 / (0.3 * T + 9.0 * LATE + 0.01)),
+    "values of an agent that is paid for entropy": log(
+        {"gamma": 0.99}, episode_return=noisy(0.2, 0.3), episode_length=200.0, temperature=0.2,
+        q_mean=60 * T + 1),
+    "equal values as long as the goal is not found": log(
+        episode_return=-200.0, q_mean=-30 * T - 1, q_max=-30 * T - 0.999),
+    "a target interval that suits longer trainings": log(
+        {"target_update_interval": 200_000}, episode_return=noisy(20.0)),
+    "a critic that begins to explain": log(
+        episode_return=noisy(-1200, 0.02), clip_fraction=0.1,
+        explained_variance=np.abs(noisy(0.001 + 0.015 * T))),
+    "a policy that begins to move": log(
+        {"num_actions": 4}, episode_return=noisy(-180.0, 0.3),
+        entropy=np.log(4) * (1 - 0.008 * T**2)),
+    "nearly certain, and still better": log(
+        {"env_id": "CartPole-v1"}, episode_return=noisy(25 + 200 * T), entropy=0.69 * np.exp(-4 * T)),
+    "a first episode that was lucky": log(
+        {"env_id": "LunarLander-v3"}, approx_kl=np.where(np.arange(COUNT) == 2, 1.5, 0.01),
+        episode_return=np.concatenate([[-20.0], -250 + 60 * RNG.standard_normal(COUNT - 1)])),
+    "a dip at the very end": log(
+        episode_return=np.where(T > 0.85, 20.0, 20 + 480 * np.minimum(2 * T, 1))
+        + RNG.normal(size=COUNT)),
+    "a mean over many episodes that wanders": log(
+        episode_return=-1200 + 60 * np.sin(2.2 * np.pi * T) + RNG.normal(size=COUNT)),
+    "a sparse reward that is never found": log(
+        {"env_id": "MountainCar-v0"}, episode_return=-200.0, episode_length=200.0, entropy=0.9),
+    "few and scattered evaluations": Log({
+        "episode_return": Series(STEPS, RISING),
+        "eval_return": Series(STEPS[::12], np.array([9.0, 60, 480, 500, 470, 200, 490, 120, 250, 150]))}),
+    "wrong replies get longer as the easy ones are solved": log(
+        reward=noisy(0.3 + 0.5 * T), wrong_length=noisy(200 + 300 * T), correct_length=noisy(200.0)),
+    "drift after the reward reached its maximum": log(
+        reward=np.minimum(0.3 + 1.5 * T, 0.98), kl_to_reference=noisy(np.exp(4 * T) * 0.02)),
+    "a drift of nothing": log(reward=noisy(0.4), kl_to_reference=noisy(np.exp(4 * T) * 1e-4)),
+    "longer replies with a held-out score at its maximum": log(
+        reward=noisy(0.3 + 0.5 * T), response_length=noisy(100 + 300 * T), eval_return=noisy(0.96, 0.01)),
+    "ratios of whole responses": log(reward=noisy(0.3 + 0.5 * T), sampler_ratio=noisy(0.86, 0.02)),
+    "a low learning rate in preference learning": log(
+        loss=0.6931 - 0.0015 * T, reward_margin=0.01 * T + 1e-4 * RNG.standard_normal(COUNT)),
+    "groups that agree because all succeed, on another scale": log(
+        reward=np.minimum(0.1 + 0.7 * T, 0.5), zero_signal_groups=np.where(T > 0.45, 1.0, 0.4)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_no_alarm(name):
+    alarms = [one.message for _, one in diagnose_log(HEALTHY[name]) if isinstance(one, Alarm)]
+    assert alarms == []
