@@ -2,12 +2,12 @@
 
     python -m benchmarks.training_leave_out [--halves tuning,first_test,second_test]
 
-First the room that each threshold has: the alarms of its detector, right and false, with a threshold from a
-quarter to four times what it is. Then one environment, one algorithm, or one pair of both is left out at a
-time, each threshold is chosen anew on the other runs (the one with the most right alarms, a false one
-costing as much as `PRICE` right ones; in a tie the most sensitive one), and the left-out runs are judged
-with the thresholds so chosen. What it cannot tell is whether the rules themselves fit only these runs:
-that takes a fresh test half.
+First the room that each threshold has: the alarms of its detector, right and false, with a threshold from
+a quarter to four times what it is. Then one environment, one algorithm, or one pair of both is left out
+at a time, each threshold is chosen anew on the other runs (the one with the most right alarms, a false
+one costing as much as `PRICE` right ones; in a tie the most sensitive one), and the left-out runs are
+judged with the thresholds so chosen. What it cannot tell is whether the rules themselves fit only these
+runs: that takes a fresh test half.
 """
 
 from __future__ import annotations

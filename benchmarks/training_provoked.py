@@ -63,6 +63,9 @@ def warehouse(picking: float) -> MDP:
     return MDP(transitions, rewards, np.zeros(rewards.shape, dtype=bool), start)
 
 
+_PITS = ("S.....", "..H...", "....H.", ".H....", "...H..", ".....G")
+
+
 def _grid(size: int) -> Callable[[bool], Any]:
     rows = ["S" + "." * (size - 1), *["." * size] * (size - 2), "." * (size - 1) + "G"]
     rows[size // 2] = "#" * (size - 2) + ".."
@@ -83,7 +86,9 @@ OWN_ENVIRONMENTS: Mapping[str, Callable[[bool], Any]] = {
     "GridWorld-5x5": _grid(5),
     "GridWorld-8x8": _grid(8),
     "GridWorld-9x9": _grid(9),
+    "Pits-6x6": lambda _: tabular(gridworld(_PITS), max_steps=40, name="Pits-6x6"),
     "RandomMDP": lambda _: random_mdp(),
+    "RandomMDP-30": lambda _: random_mdp(30, 2, 100),
     "Warehouse": lambda sick: tabular(warehouse(_PICKED if sick else 0.0), _TIME, "Warehouse"),
 }
 """Environments that are no ids, by whether the pathological one is wanted."""

@@ -8,7 +8,9 @@ from benchmarks.training_groups import FIRST_TEST, HALVES, SECOND_TEST, TEST, TU
 from benchmarks.training_halves import GROUPS, UNSEEN
 from benchmarks.training_runs import runs, runs_file
 from rlcheck.signals.findings import PREFIX
+from rlcheck.signals.hyper_parameters import advice, recognised
 from rlcheck.signals.selftest import row
+from rlcheck.signals.series import Log
 
 
 def test_the_halves_share_no_seed_and_the_unseen_environments_are_in_the_test_half_only():
@@ -18,6 +20,13 @@ def test_the_halves_share_no_seed_and_the_unseen_environments_are_in_the_test_ha
     for half in HALVES:
         names = [group.name for group in GROUPS if group.half == half]
         assert len(names) == len(set(names))
+
+
+def test_settings_of_healthy_trainings_are_usual_ones():
+    for group in (group for group in GROUPS if not group.faults):
+        settings = {"gae_lambda" if k == "lam" else k: v for k, v in group.settings.items()}
+        unusual = [a for a in advice(Log({}, recognised(settings))) if "unusual" in a]
+        assert unusual == [], group.name
 
 
 @pytest.mark.slow
