@@ -78,7 +78,17 @@ def selection_only(run: Run, case: Case) -> Mismatch | None:
     return run.compare(stretched, run(case), message)
 
 
-def _wrong(name, model, title, explanation, *references) -> FaultyVersion:
+def _rows_of_actions(next_q_online: Array, next_q_target: Array) -> Array:
+    """Rows of the batch, the actions taken for their numbers."""
+    return next_q_target[next_q_online.argmax(axis=1) % len(next_q_target)]
+
+
+def _columns_of_actions(next_q_online: Array, next_q_target: Array) -> Array:
+    """[N, N]: for each row the actions that any row has selected."""
+    return next_q_target[:, next_q_online.argmax(axis=1)]
+
+
+def _wrong(name, model, title, explanation, *references, variants=()) -> FaultyVersion:
     return FaultyVersion(
         name,
         transitions.with_value(oracle, model),
@@ -87,6 +97,7 @@ def _wrong(name, model, title, explanation, *references) -> FaultyVersion:
         "Take the argmax of the online network and look it up in the target network.",
         "the two lines that select and evaluate",
         references,
+        variants=tuple(transitions.with_value(oracle, variant) for variant in variants),
     )
 
 
@@ -178,6 +189,30 @@ SPEC = FunctionContract(
             ),
             "the worst action is selected",
             "argmin stands for argmax.",
+        ),
+        _wrong(
+            "actions-index-rows",
+            lambda next_q_online, next_q_target: _rows_of_actions(next_q_online, next_q_target).max(
+                axis=1
+            ),
+            "the selected actions are taken for row numbers, or for those of the whole batch",
+            "`q[actions]` picks rows, and `q[:, actions]` the actions of all rows in every row; a "
+            "reduction over what comes out hides the shape.",
+            "https://github.com/AgileRL/AgileRL/commit/b4c0e4b94e8c",
+            variants=(
+                lambda next_q_online, next_q_target: _rows_of_actions(next_q_online, next_q_target)[
+                    :, 0
+                ],
+                lambda next_q_online, next_q_target: _columns_of_actions(
+                    next_q_online, next_q_target
+                ).max(axis=1),
+                lambda next_q_online, next_q_target: _columns_of_actions(
+                    next_q_online, next_q_target
+                ).mean(axis=1),
+                lambda next_q_online, next_q_target: _columns_of_actions(
+                    next_q_online, next_q_target
+                )[:, 0],
+            ),
         ),
     ),
     layouts=transitions.LAYOUTS,

@@ -81,6 +81,17 @@ def _unstable(p: Pairs) -> Array:
     return reduced(plain, p.reduction) if p.loss == "sigmoid" else pair_loss(p)
 
 
+def _guarded(epsilon: float) -> Model:
+    """-log(sigmoid(m) + epsilon), in both terms where labels are smoothed."""
+
+    def guarded(p: Pairs) -> Array:
+        kept, flipped = (-np.log(sigmoid(m) + epsilon) for m in (_margin(p), -_margin(p)))
+        plain = (1.0 - p.smoothing) * kept + p.smoothing * flipped
+        return reduced(plain, p.reduction) if p.loss == "sigmoid" else pair_loss(p)
+
+    return _faulty(guarded)
+
+
 def _averaged_inside(p: Pairs) -> Array:
     chosen, rejected = (ratio.mean(axis=-1, keepdims=True) for ratio in _ratios(p))
     return reduced(_terms(p, chosen, rejected) + 0.0 * p.chosen, p.reduction)
@@ -293,6 +304,17 @@ FAULTS: tuple[FaultyVersion, ...] = (
         _LOSS,
         (f"{GITHUB}huggingface/trl/commit/2abee9dc920d",),
         aliases=("log-of-sigmoid",),
+    ),
+    FaultyVersion(
+        "logarithm-guarded",
+        _guarded(1e-2),
+        "a number inside the logarithm is so large that it shows",
+        "-log(sigmoid(m) + eps) is wrong at every margin, and pairs that are ranked clearly wrong "
+        "lose their gradient.",
+        "Use logsigmoid(m), which needs no guard.",
+        _LOSS,
+        (f"{GITHUB}huggingface/trl/commit/2abee9dc920d",),
+        variants=tuple(_guarded(epsilon) for epsilon in (1e-1, 1e-3, 1e-4, 1e-6, 1e-8)),
     ),
     FaultyVersion(
         "logarithm-missing",

@@ -9,9 +9,11 @@ so adding a fault takes a function of a few lines and an entry in `FAULTS`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from property_tests.framework.records import Array, FaultyVersion
+from property_tests.framework.records import Array, FaultyVersion, Model
 
 
 def _recursion(
@@ -304,6 +306,22 @@ def _truncation_everywhere(rewards, values, next_values, terminated, truncated, 
     extra = (gamma * next_values * cut).sum(axis=1, keepdims=True) * np.ones_like(rewards)
     ended = terminated | truncated
     return _recursion(rewards + extra, values, next_values * ~ended, ~ended, gamma, gamma * lam)
+
+
+def _truncation_of_any(of: Callable[[Array, Array], Array]) -> Model:
+    """Where any environment is cut, the value reached is added in those that `of` tells.
+
+    Args:
+        of: (terminated, truncated) -> the environments that get their own value added, too.
+    """
+
+    def model(rewards, values, next_values, terminated, truncated, gamma, lam):
+        anywhere = (truncated & ~terminated).any(axis=1, keepdims=True)
+        extra = gamma * next_values * (anywhere & of(terminated, truncated))
+        ended = terminated | truncated
+        return _recursion(rewards + extra, values, next_values * ~ended, ~ended, gamma, gamma * lam)
+
+    return model
 
 
 def _rewards_clipped(rewards, values, next_values, terminated, truncated, gamma, lam):
@@ -780,6 +798,11 @@ FAULTS = (
         "Add it only where that environment is truncated.",
         "the branch of the rollout loop that handles time limits",
         ("https://github.com/Eclectic-Sheep/sheeprl/pull/181",),
+        variants=(
+            _truncation_of_any(lambda terminated, truncated: np.ones_like(terminated)),
+            _truncation_of_any(lambda terminated, truncated: ~terminated),
+            _truncation_of_any(lambda terminated, truncated: terminated | truncated),
+        ),
     ),
     FaultyVersion(
         "reward-clipped",

@@ -129,7 +129,8 @@ def aligned(run: Player, case: Case) -> Mismatch | None:
     found = _part_of_added(run, case, [0, 1, 2], "a row that was never added was sampled")
     rows = run(case)["rows_held"]
     # More different rows than rows held, from no other rewards: they are put together anew.
-    if found and len(rows) > len(np.unique(rows[:, 2])):
+    apart = len(rows) > len(np.unique(rows[:, 2]))
+    if found and apart and not case["arrays_reused"]:
         return found._replace(suspects=("columns-drawn-apart",))
     return found
 
@@ -157,12 +158,16 @@ def flags(run: Player, case: Case) -> Mismatch | None:
 
 def own_copy(run: Player, case: Case) -> Mismatch | None:
     """What the caller does with its arrays later changes nothing."""
-    if not case["arrays_reused"]:
-        return None
     shown = run(case)
     message = "rows change when the caller reuses its observation arrays; store copies"
     found = differs(case, shown, run({**case, "arrays_reused": False}))
-    return found and found._replace(message=message)
+    return found and found._replace(message=message, suspects=("references-stored",))
+
+
+def reused(domain: Domain) -> st.SearchStrategy[Case]:
+    """Every step comes in the same arrays, and more than one is held."""
+    flags = st.lists(st.just((False, False)), min_size=2, max_size=5)
+    return st.tuples(st.integers(2, 5), flags).map(lambda drawn: _case(*drawn, reused=True))
 
 
 def uniform(run: Player, case: Case) -> Mismatch | None:
@@ -233,6 +238,7 @@ SCENARIO = Scenario(
             "Vector environments return the same array at every step. A buffer that stores "
             "references holds one observation many times.",
             own_copy,
+            cases=reused,
         ),
         Property(
             "batches-vary",

@@ -27,6 +27,10 @@ def _lead(lead: Callable[[Array, Array, Array], Array]) -> Model:
     return _terms(lambda c, r, m: -log_sigmoid(lead(c, r, m)))
 
 
+def _guarded(epsilon: float) -> Model:
+    return _terms(lambda c, r, m: -np.log(sigmoid(c - r - m) + epsilon))
+
+
 def _averaged_inside(c: Array, r: Array, m: Array) -> Array:
     return -log_sigmoid((c - r - m).mean(axis=-1, keepdims=True)) + 0.0 * c
 
@@ -76,6 +80,17 @@ FAULTS: tuple[FaultyVersion, ...] = (
         _LOSS,
         (f"{GITHUB}huggingface/trl/commit/2abee9dc920d",),
         aliases=("log-of-sigmoid",),
+    ),
+    FaultyVersion(
+        "logarithm-guarded",
+        _guarded(1e-2),
+        "a number inside the logarithm is so large that it shows",
+        "-log(sigmoid(d) + eps) is wrong at every difference, and pairs that are ranked clearly wrong "
+        "lose their gradient.",
+        "Use logsigmoid(d), which needs no guard.",
+        _LOSS,
+        (f"{GITHUB}huggingface/trl/commit/2abee9dc920d",),
+        variants=tuple(_guarded(epsilon) for epsilon in (1e-1, 1e-3, 1e-4, 1e-6, 1e-8)),
     ),
     FaultyVersion(
         "logarithm-missing",
