@@ -122,7 +122,7 @@ aggregate=reference_agents.llm.losses:aggregate
 kl-estimate=reference_agents.llm.kl:kl_estimate
 rlhf-token-rewards=reference_agents.llm.rewards:rlhf_token_rewards+last_token
 reward-model-loss=reference_agents.llm.preferences:reward_model_loss
-dpo-loss=reference_agents.llm.preferences:dpo_loss
+dpo-loss=reference_agents.llm.preferences:dpo_loss+_mean
 group-advantages=reference_agents.llm.advantages:group_advantages+_group_sum
 grpo-loss=reference_agents.llm.losses:grpo_loss+importance_ratios+aggregate
 """.split()

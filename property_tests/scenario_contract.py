@@ -243,19 +243,22 @@ def suspected(player: Player, seed: int, size: int) -> tuple[dict[str, float], b
 
     Where several faults explain all of it, more cases may tell these apart.
     """
-    shared = cases_of(player, seed, size)
-    found = _suspected(player, shared)
+    scenario = player.scenario
+    found = _suspected(player, scenario.faults, cases_of(player, seed, size))
     if not found[1] or len(found[0]) < 2:
         return found
-    return _suspected(player, cases_of(player, seed, size, more=AGAIN))
+    tied = [fault for fault in scenario.faults if f"{scenario.name}/{fault.name}" in found[0]]
+    return _suspected(player, tied, cases_of(player, seed, size, more=AGAIN))
 
 
-def _suspected(player: Player, cases: PooledCases) -> tuple[dict[str, float], bool, int]:
+def _suspected(
+    player: Player, faults: Sequence[FaultyVersion], cases: PooledCases
+) -> tuple[dict[str, float], bool, int]:
     scenario = player.scenario
     right = explains(player, scenario.definition, cases)
     explained: dict[str, int] = {}
     equal: list[str] = []
-    for fault in scenario.faults:
+    for fault in faults:
         matches = [explains(player, model, cases) for model in fault.models]
         explained[fault.name] = max(
             sum(same and not fine for same, fine in zip(own, right, strict=True)) for own in matches

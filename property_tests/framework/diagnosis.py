@@ -18,7 +18,14 @@ from typing import Any
 import numpy as np
 
 from property_tests.framework.models import Fitted, Run, answers_as_they_came, equal
-from property_tests.framework.records import Domain, FunctionContract, Model, Outputs, Property
+from property_tests.framework.records import (
+    Domain,
+    FaultyVersion,
+    FunctionContract,
+    Model,
+    Outputs,
+    Property,
+)
 from property_tests.framework.search import pool
 from rlcheck.diagnosis import combine
 from rlcheck.functions.calling import Malformed
@@ -101,11 +108,14 @@ def compare_with_faults(fitted: Fitted, seed: int, size: int) -> Comparison:
 
     Where several faults explain them all, more inputs may tell these apart.
     """
-    compared = _compared(fitted, seed, size)
-    return _compared(fitted, seed, AGAIN * size) if len(compared.equal) > 1 else compared
+    compared = _compared(fitted, fitted.contract.faults, seed, size)
+    if len(compared.equal) < 2:
+        return compared
+    tied = [fault for fault in fitted.contract.faults if fault.name in compared.equal]
+    return _compared(fitted, tied, seed, AGAIN * size)
 
 
-def _compared(fitted: Fitted, seed: int, size: int) -> Comparison:
+def _compared(fitted: Fitted, faults: Sequence[FaultyVersion], seed: int, size: int) -> Comparison:
     contract, run = fitted.contract, Run(fitted)
     cases = pool(contract.cases, fitted.domain, seed, size)
     given = answers_as_they_came(run, cases)
@@ -132,7 +142,7 @@ def _compared(fitted: Fitted, seed: int, size: int) -> Comparison:
     explained: dict[str, int] = {}
     exact: list[str] = []
     near: list[str] = []
-    for fault in contract.faults:
+    for fault in faults:
         counts = []
         for model in fault.models:
             matches = agreement(model)
