@@ -10,7 +10,7 @@ import pytest
 import small_logs as logs
 
 from rlcheck.errors import BindingError
-from rlcheck.signals.readers import places, wandb_runs
+from rlcheck.signals.readers import json_files, places, wandb_runs
 from rlcheck.signals.recognising import recognise
 from rlcheck.signals.series import MOST_POINTS, Gatherer, RawLog, in_order, series
 
@@ -160,6 +160,27 @@ def test_ragged_rows_and_texts(tmp_path):
     assert np.isinf(raw.columns["loss"].values[2])
     assert said(raw, "2 of 5 rows of log.csv have too many or too few cells")
     assert said(raw, "1 cells of episode_return are no numbers: left out")
+
+
+def test_json_lines_give_the_same_as_a_table_and_one_by_one(tmp_path, monkeypatch):
+    records = [
+        {"step": at, "loss": 0.1 * at, "updates": at, "a/b": float("nan")} for at in range(40)
+    ]
+    records[21] = {"step": 21, "loss": "0.5", "flag": True, "huge": 10**400}
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("\n\n".join(map(json.dumps, records)) + "\n")
+    found = []
+    for chunk in (1, 4, 4096):
+        monkeypatch.setattr(json_files, "_CHUNK", chunk)
+        found.append(json_files.read_json_lines(path))
+    assert list(found[0].columns["loss"].values) == [
+        0.1 * at if at != 21 else 0.5 for at in range(40)
+    ]
+    for other in found[1:]:
+        assert other.columns.keys() == found[0].columns.keys()
+        for name, points in found[0].columns.items():
+            np.testing.assert_array_equal(points.steps, other.columns[name].steps)
+            np.testing.assert_array_equal(points.values, other.columns[name].values)
 
 
 def test_cut_json_lines(tmp_path):

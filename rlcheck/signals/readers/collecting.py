@@ -102,7 +102,9 @@ class Columns:
             self._flush(name)
 
     def add_many(self, name: str, steps: Any, values: Any) -> None:
-        """Takes many points of one name at once."""
+        """Takes many points of one name at once, after those that came one by one."""
+        if name in self._waiting:
+            self._flush(name)
         self._gatherers.setdefault(name, Gatherer()).add(steps, values)
 
     def finish(self) -> tuple[dict[str, Series], tuple[str, ...]]:
@@ -129,7 +131,7 @@ class Columns:
 
     def _flush(self, name: str) -> None:
         steps, values = self._waiting.pop(name)
-        self.add_many(name, steps, values)
+        self._gatherers.setdefault(name, Gatherer()).add(steps, values)
 
 
 def _some(names: list[str]) -> str:
