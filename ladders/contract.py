@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from ladders import (
+    action_scale_check,
     classics,
     copies_check,
     density_check,
@@ -50,6 +51,7 @@ WHITE_BOX = (
     q_target_check.Q_TARGET,
     policy_update_check.POLICY_UPDATE,
     density_check.DENSITY,
+    action_scale_check.ACTION_SCALE,
 )
 FOLLOWED = (interface_checks.STORED, target_checks.TARGET)
 """Where one of all these shows a mistake there is no need to let the agent learn for a minute."""
