@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 Restore = Callable[[], None]
 
@@ -78,8 +79,7 @@ def _torch_state() -> list[Restore]:
         return []
     cpu, dtype = torch.get_rng_state(), torch.get_default_dtype()
     grad, threads = torch.is_grad_enabled(), torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    algorithms = _algorithms(torch)
 
     def restore() -> None:
         torch.set_rng_state(cpu)
@@ -87,13 +87,23 @@ def _torch_state() -> list[Restore]:
         torch.set_grad_enabled(grad)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        # Setting them imports torch's compiler, which takes longer than most checks.
+        if _algorithms(torch) != algorithms:
+            deterministic, warn_only = algorithms
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
 
     restores: list[Restore] = [restore]
     if torch.cuda.is_initialized():
         devices = torch.cuda.get_rng_state_all()
         restores.append(lambda: torch.cuda.set_rng_state_all(devices))
     return restores
+
+
+def _algorithms(torch: Any) -> tuple[bool, bool]:
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
 
 
 def _loaded_torch():
