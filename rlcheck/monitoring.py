@@ -147,7 +147,10 @@ class Monitor:
         from rlcheck import __version__, api
 
         subject = api.check(self._history.log(), "training-log")
-        subject = replace(subject, name=SUBJECT, notes=(*self._told, *subject.notes))
+        # Nobody can look at this log again: it was in memory.
+        results = tuple(replace(result, reproducer="") for result in subject.results)
+        notes = (*self._told, *subject.notes)
+        subject = replace(subject, name=SUBJECT, notes=notes, results=results)
         return _report_of(subject, __version__, time.monotonic() - self._began)
 
     def _report(self, interrupted: bool) -> None:

@@ -17,9 +17,9 @@ def fault(name: str, title: str, explanation: str, fix: str, where: str, *refere
 ENTROPY_COLLAPSE = fault(
     "entropy-collapse",
     "The policy became deterministic before it was any good.",
-    "The entropy fell to (nearly) nothing while the return was no better than at the start. The "
-    "policy repeats one action whatever happens, sees nothing else, and so cannot learn that "
-    "others are better.",
+    "The entropy fell to (nearly) nothing while the return was no better than at the start, or far "
+    "from the goal. The policy repeats one action whatever happens, sees nothing else, and so cannot "
+    "learn that others are better.",
     "Raise the entropy coefficient (0.01 is usual), lower the learning rate, normalise "
     "advantages, and check the sign of the entropy in the loss: loss = policy loss - coefficient "
     "* entropy.",
