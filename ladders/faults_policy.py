@@ -57,6 +57,26 @@ _LOSSES = (
         ),
     ),
     Fault(
+        name="advantage-not-detached",
+        title="The policy loss trains the critic, through the advantages.",
+        explanation=(
+            "The advantage return - V(s) keeps its graph, so the gradient of -log pi(a|s) A reaches "
+            "the critic: V(s) is pushed down by log pi of whatever was done, beside its own loss. "
+            "Values drift off the more the less likely actions are; with a small learning rate the "
+            "agent may still learn, only worse."
+        ),
+        fix=(
+            "Detach the advantages, or compute them without a graph while collecting; the critic "
+            "learns from its own loss alone."
+        ),
+        where="The line of the policy loss: `advantages.detach()` is missing there or above it.",
+        references=(
+            "https://github.com/astariul/encode-attend-navigate-pytorch/issues/2",
+            "https://github.com/keras-team/keras-io/issues/194",
+            _A3C,
+        ),
+    ),
+    Fault(
         name="entropy-sign-flipped",
         title="The entropy bonus is a penalty.",
         explanation=(

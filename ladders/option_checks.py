@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ladders.training import outputs, same, small_rollout, train
+from ladders.training import outputs, same, small_rollout, train, untrained_outputs
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.records import (
     Budget,
@@ -47,6 +47,7 @@ FAULTS = {
 }
 
 
+CHOICES = {"predict", "executed"}
 EPOCHS = ("n_epochs", "epochs", "update_epochs", "num_epochs", "k_epochs")
 
 
@@ -96,7 +97,7 @@ def vary_options(subject: AgentSubject, trial: Trial, context: Context) -> Evide
     identical, raised = [], {}
     reference = outputs(train(subject, context, seed=trial.seed, steps=steps, options=base))
     again = outputs(train(subject, context, seed=trial.seed, steps=steps, options=base))
-    untrained = outputs(train(subject, context, seed=trial.seed, steps=0, options=base))
+    untrained = untrained_outputs(subject, context, trial.seed, base)
     for position, (option, name) in enumerate(options.items()):
         context.progress(position / len(options), f"varying {name}")
         try:
@@ -112,9 +113,22 @@ def vary_options(subject: AgentSubject, trial: Trial, context: Context) -> Evide
         "identical": identical,
         "refused": raised,
         "repeatable": same(reference, again),
-        "learned": not same(reference, untrained),
+        "moved": _moved(untrained, reference, context),
         "steps": steps,
     }
+
+
+def _moved(
+    before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], context: Context
+) -> list[str]:
+    """What the training moved of the parameters, values and probabilities that the agent shows.
+
+    Actions do not count where they are discrete: two agents of quite different values may well choose
+    alike, so equal choices say nothing about an option.
+    """
+    choices = {"executed"} if context.facts.get("actions") == "continuous" else CHOICES
+    names = [name for name in before if name in after and name not in choices]
+    return [name for name in names if not np.array_equal(before[name], after[name])]
 
 
 def _with(
@@ -139,8 +153,11 @@ def judge_options(evidence: Evidence, context: Context) -> Outcome:
         message = "trainings with one seed differ, so an option that changes nothing cannot be told"
         return Outcome(Status.SKIPPED, message, evidence)
     tried = [name for name in evidence["options"] if name not in evidence["refused"]]
-    if not evidence["learned"] or not tried or len(evidence["identical"]) == len(tried) > 1:
-        message = f"nothing was trained within {evidence['steps']} steps, so no option could bind"
+    if not evidence["moved"] or not tried or len(evidence["identical"]) == len(tried) > 1:
+        message = (
+            f"within {evidence['steps']} steps nothing moved but, at most, the choice of actions, which "
+            "may stay the same whatever an option says (`values` or `q_values` would tell)"
+        )
         return Outcome(Status.SKIPPED, message, evidence)
     if not evidence["identical"]:
         return Outcome(Status.PASSED, f"{', '.join(tried)} each change the training", evidence)

@@ -167,6 +167,14 @@ def outputs(trained: Trained) -> dict[str, np.ndarray]:
     return shown
 
 
+def untrained_outputs(
+    subject: AgentSubject, context: Context, seed: int, options: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """What the agent shows before it learns; nothing where it has no policy before that."""
+    fresh = train(subject, context, seed=seed, steps=0, options=options)
+    return outputs(fresh) if fresh.agent.acts_untrained else {}
+
+
 def executed(recording: Recording) -> np.ndarray:
     """[steps, 2] states and executed actions of all environments, one after another."""
     records = recording.records()

@@ -180,5 +180,6 @@ def _train_function_handle(
         predict=lambda observations: policy().predict(observations),
         act_one=lambda observation: policy().act_one(observation),
         acting=lambda: policy().acting(),
+        acts_untrained=False,
         native=None,
     )

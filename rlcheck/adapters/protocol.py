@@ -122,6 +122,7 @@ class AgentHandle:
         stored_actions: () -> [steps] the last actions that the agent stored for learning, oldest
             first, of one environment.
         experience: () -> what it stored for learning; asked for after a training.
+        acts_untrained: whether it can be asked before `learn`; a training function has no policy yet.
         native: the user's own object, for checks that know its framework.
     """
 
@@ -144,6 +145,7 @@ class AgentHandle:
     load: Callable[[str], AgentHandle] | None = None
     stored_actions: Callable[[], np.ndarray] | None = None
     experience: Callable[[], Experience] | None = None
+    acts_untrained: bool = True
     native: Any = None
 
 

@@ -15,6 +15,7 @@ reward-late reward-early reward-clipped reward-sign-flipped reward-mean-subtract
 observation-ignored observation-stale next-observation-stale action-permuted action-not-executed
 done-late done-early advantage-sign-flipped batch-misaligned target-never-updated target-is-online
 max-replaced-by-mean overestimation no-exploration no-policy-gradient critic-not-trained
+advantage-not-detached
 entropy-sign-flipped old-log-prob-recomputed ratio-inverted clip-missing train-eval-mismatch
 env-axis-mixed recurrent-state-leak action-scale-wrong tanh-correction-missing seed-ignored
 envs-share-seed option-ignored save-load-lossy does-not-learn

@@ -91,6 +91,43 @@ def test_an_agent_of_unknown_discount_is_not_asked_about_discounts():
     assert "23 questions answered right" in exam.message
 
 
+def train_function(env, *, total_timesteps, seed, gamma=0.99):
+    """The same learner as a function that returns a policy; there is nothing to ask before it ends."""
+    agent = make_agent(env, seed=seed, gamma=gamma)
+    agent.learn(total_timesteps)
+    return agent.predict
+
+
+def train_flipped(env, *, total_timesteps, seed, gamma=0.99):
+    return train_function(SignFlipped(env), total_timesteps=total_timesteps, seed=seed, gamma=gamma)
+
+
+def test_a_training_function_climbs_the_ladder():
+    report = rlcheck.check(train_function, "agent", budget="quick")
+    assert report.verdict is Verdict.PASSED, [r.message for r in report.results]
+    report = rlcheck.check(train_flipped, "agent", budget="quick")
+    assert report.diagnosis[0].fault == "reward-sign-flipped"
+
+
+class ActionsOnly:
+    """Shows nothing but its greedy actions."""
+
+    def __init__(self, agent):
+        self.learn, self.predict = agent.learn, agent.predict
+
+
+def test_equal_choices_convict_no_option():
+    def make_shy(env, *, seed, gamma=0.99):
+        return ActionsOnly(make_agent(env, seed=seed, gamma=gamma, learning_rate=0.02, epsilon=1.0))
+
+    report = rlcheck.check(make_shy, "agent", budget="quick", select=("agent/options-*",))
+    options = next(
+        result for result in report.results if result.check == "agent/options-take-effect"
+    )
+    assert str(options.status) == "skipped"
+    assert "choice of actions" in options.message
+
+
 def test_checks_name_only_faults_of_the_catalogue():
     known = {fault.name for fault in CONTRACT.faults}
     for check in CONTRACT.checks:
