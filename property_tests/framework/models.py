@@ -19,6 +19,7 @@ from property_tests.framework.records import (
     Model,
     Outputs,
     PooledCases,
+    SharedCase,
 )
 from rlcheck.functions.arrays import epsilon
 from rlcheck.functions.calling import BoundFunction, Called, Malformed
@@ -86,7 +87,15 @@ class Run:
         return self.called(case).outputs
 
     def called(self, case: Case) -> Called:
-        """The same with what else the call did."""
+        """The same with what else the call did; the subject is called once for a shared case."""
+        if isinstance(case, SharedCase):
+            called = _called_once(self.fitted, case)
+            # Properties share the answer: none gets arrays that another could write to.
+            return replace(called, outputs=tuple(output.copy() for output in called.outputs))
+        return self.anew(case)
+
+    def anew(self, case: Case) -> Called:
+        """The same, called again whatever came before."""
         facts = self.facts(case)
         if self.fitted.function is None:
             assert self.fitted.model is not None  # one of the two is always there
@@ -127,6 +136,12 @@ class Run:
         if index is None:
             return None
         return Mismatch(message, case, np.asarray(expected), got, index)
+
+
+@lru_cache(maxsize=1024)
+def _called_once(fitted: Fitted, case: SharedCase) -> Called:
+    """What raises is called again."""
+    return Run(fitted).anew(case)
 
 
 def first_difference(

@@ -20,6 +20,16 @@ Case = Mapping[str, Any]
 """Canonical inputs of one call: parameter name -> array or number. Never written to."""
 
 
+class SharedCase(dict[str, Any]):
+    """A case that several properties see; told apart by identity, so answers can be kept."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
 class PooledCases(tuple[Case, ...]):
     """Cases that are generated once and shared; told apart by identity, so answers can be kept."""
 

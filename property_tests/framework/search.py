@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, NonInteractiveExampleWarning
 
-from property_tests.framework.records import Case, Domain, Mismatch, PooledCases
+from property_tests.framework.records import Case, Domain, Mismatch, PooledCases, SharedCase
 
 Strategy = Callable[[Domain], st.SearchStrategy[Case]]
 FEW_SHAPES = "few shapes"
@@ -42,7 +42,7 @@ def pool(strategy: Strategy, domain: Domain, seed: int, size: int) -> PooledCase
     few = FEW_SHAPES in domain
     generated = CHOICE * size if few else size
     _explore(strategy(domain), cases.append, seed, generated, (Phase.generate,))
-    return PooledCases(_of_few_shapes(cases)[:size] if few else cases)
+    return PooledCases(map(SharedCase, _of_few_shapes(cases)[:size] if few else cases))
 
 
 def _of_few_shapes(cases: list[Case]) -> list[Case]:
