@@ -5,7 +5,9 @@ to them are fitted until they stand still. Each fitted value is then the target 
 
     y = r + gamma (1 - terminated) max_a Q_target(s', a)
 
-(Mnih et al. 2015), or shows by its own arithmetic what was used instead.
+(Mnih et al. 2015), or shows by its own arithmetic what was used instead. The online network is given
+other values there meanwhile, with the same best actions: Double DQN (van Hasselt et al. 2016) then has
+the same targets, and code that reads the online network has others.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ ROUGHLY = 0.4
 """The same for values that never stand still: a tenth of what lies between the rewards."""
 VALUES = {"D": (3.0, -1.0), "F": (1.0, 2.0)}
 """State -> what its two actions are worth: no two mistakes agree on both."""
+LATER = {"D": (2.0, 0.0), "F": (0.2, 1.2)}
+"""The same for the online network while rows that lead there are fitted."""
 ROWS = {
     "goes on": ("A", "D", False, False),
     "goes on elsewhere": ("G", "F", False, False),
@@ -47,11 +51,14 @@ def read_targets(subject: AgentSubject, trial: Trial, context: Context) -> Evide
     trained = train(subject, context, env_id=EXAM, seed=trial.seed, steps=0)
     agent, observations = trained.agent, encode_states(trained.mdp.n_states, "one-hot")
     assert agent.fit_rows and agent.q_values and agent.target_q_values and agent.copy_to_target
-    base = [
-        Row(observations[STATES[s]], a, value, observations[STATES[s]], True)
-        for s, pair in VALUES.items()
-        for a, value in enumerate(pair)
-    ]
+    base, later = (
+        [
+            Row(observations[STATES[s]], a, value, observations[STATES[s]], True)
+            for s, pair in values.items()
+            for a, value in enumerate(pair)
+        ]
+        for values in (VALUES, LATER)
+    )
     rows = [
         Row(observations[STATES[s]], 0, REWARD, observations[STATES[t]], ends, cut)
         for s, t, ends, cut in ROWS.values()
@@ -60,11 +67,17 @@ def read_targets(subject: AgentSubject, trial: Trial, context: Context) -> Evide
     evidence: dict[str, Any] = {"base": first}
     if first["settled"]:
         agent.copy_to_target()
-        with preserved_rng():
-            known = np.asarray(agent.target_q_values(observations[: len(STATES)]), dtype=float)
-        evidence["target_q"] = {name: known[index].tolist() for name, index in STATES.items()}
-        evidence["rows"] = _fit(agent, base + rows)
+        evidence["target_q"] = _target_q(agent, observations)
+        evidence["rows"] = _fit(agent, later + rows)
+        evidence["target_q_after"] = _target_q(agent, observations)
     return evidence
+
+
+def _target_q(agent: AgentHandle, observations: np.ndarray) -> dict[str, list[float]]:
+    assert agent.target_q_values
+    with preserved_rng():
+        known = np.asarray(agent.target_q_values(observations[: len(STATES)]), dtype=float)
+    return {name: known[index].tolist() for name, index in STATES.items()}
 
 
 def _fit(agent: AgentHandle, rows: list[Row]) -> dict[str, Any]:
@@ -95,9 +108,11 @@ def judge_targets(evidence: Evidence, context: Context) -> Outcome:
         return _judge_rewards(evidence["base"], wanted)
     if not evidence["rows"]["settled"]:
         return Outcome(Status.SKIPPED, "a handful of rows did not settle, so no target can be read")
+    if evidence["target_q_after"] != evidence["target_q"]:
+        return Outcome(Status.SKIPPED, "the target network moves during a gradient step")
     gamma = exam_gamma(context.facts, context.settings)
-    fitted = np.array(evidence["rows"]["values"])[len(wanted) :]
-    models = list(_models(evidence["target_q"], gamma))
+    online, fitted = np.split(np.array(evidence["rows"]["values"]), [len(wanted)])
+    models = list(_models(evidence["target_q"], online, gamma))
     if _fits(fitted, models[0][1]):
         return Outcome(Status.PASSED, f"four rows are fitted to {_listed(fitted)}, as defined")
     found = [(fault, told) for fault, told in models[1:] if _fits(fitted, told)]
@@ -112,7 +127,8 @@ def judge_targets(evidence: Evidence, context: Context) -> Outcome:
         return Outcome(
             Status.SKIPPED, f"rows are fitted to {_listed(fitted)}, which nothing known explains"
         )
-    lines = _arithmetic(evidence["target_q"], models[0][1], found[0][1], fitted, gamma)
+    both = {"Q_target": evidence["target_q"], "online Q": _by_state(online)}
+    lines = _arithmetic(both, models[0][1], found[0][1], fitted, gamma)
     return failed("\n".join(lines), suspects, lines)
 
 
@@ -149,12 +165,20 @@ def _judge_rewards(fit: dict[str, Any], wanted: np.ndarray) -> Outcome:
     return Outcome(Status.SKIPPED, f"{message}, so no target can be read")
 
 
-def _models(target_q: dict[str, list[float]], gamma: float) -> Iterator[tuple[str, np.ndarray]]:
-    """What the rows are fitted to under the definition, and under each mistake."""
+def _models(
+    target_q: dict[str, list[float]], online: np.ndarray, gamma: float
+) -> Iterator[tuple[str, np.ndarray]]:
+    """What the rows are fitted to under the definition, and under each mistake.
+
+    Args:
+        target_q: state -> Q_target [2].
+        online: [4] Q of the two states that rows lead to, in the order of `LATER`.
+        gamma: the discount.
+    """
     q = {name: np.array(values) for name, values in target_q.items()}
 
     def fitted(
-        backup: Any, terminal: bool = False, cut: bool = True, own: bool = False
+        backup: Any, terminal: bool = False, cut: bool = True, own: bool = False, q: Any = q
     ) -> np.ndarray:
         told = []
         for state, following, ends, truncated in ROWS.values():
@@ -168,6 +192,11 @@ def _models(target_q: dict[str, list[float]], gamma: float) -> Iterator[tuple[st
     yield "max-replaced-by-mean", fitted(np.mean)
     yield "max-replaced-by-mean", fitted(np.min)
     yield "next-observation-stale", fitted(np.max, own=True)
+    yield "target-is-online", fitted(np.max, q=_by_state(online))
+
+
+def _by_state(online: np.ndarray) -> dict[str, list[float]]:
+    return dict(zip(LATER, online.reshape(-1, 2).tolist(), strict=True))
 
 
 def _discount(target_q: dict[str, list[float]], fitted: np.ndarray) -> float | None:
@@ -188,7 +217,7 @@ def _listed(values: np.ndarray) -> str:
 
 
 def _arithmetic(
-    target_q: dict[str, list[float]],
+    both: dict[str, dict[str, list[float]]],
     right: np.ndarray,
     told: np.ndarray,
     fitted: np.ndarray,
@@ -198,10 +227,11 @@ def _arithmetic(
     departures = np.abs(right - told)
     row = int(np.argmax(departures > departures.max() - NEAR))
     what, (_, following, _, _) = list(ROWS.items())[row]
-    q = target_q[following]
+    known = ", ".join(
+        f"{network} {q[following][0]:.2f} and {q[following][1]:.2f}" for network, q in both.items()
+    )
     return [
-        f"reward {REWARD}, the step {what}; Q_target of the next state: {q[0]:.2f} and {q[1]:.2f}, "
-        f"gamma {gamma:g}",
+        f"reward {REWARD}, the step {what}; in the next state: {known}; gamma {gamma:g}",
         f"expected the target {right[row]:.2f}; the value was fitted to {fitted[row]:.2f}",
     ]
 
@@ -228,6 +258,7 @@ Q_TARGET = Check(
         "terminal-bootstrap",
         "truncation-as-terminal",
         "max-replaced-by-mean",
+        "target-is-online",
         "next-observation-stale",
         "discount-ignored",
         "discount-applied-twice",
@@ -241,5 +272,5 @@ Q_TARGET = Check(
         "critic-not-trained",
         "does-not-learn",
     ),
-    references=("https://www.nature.com/articles/nature14236",),
+    references=("https://www.nature.com/articles/nature14236", "https://arxiv.org/abs/1509.06461"),
 )

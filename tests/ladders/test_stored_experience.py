@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from stable_baselines3 import A2C, PPO
+from stable_baselines3 import A2C, DQN, PPO
 
 import rlcheck
 from benchmarks.agents.correct import CORRECT
@@ -245,6 +245,38 @@ def test_advantages_may_be_computed_in_the_update():
     report = rlcheck.check(AdvantagesInTraining, "agent", budget="quick", select=CHECKS)
     status = {result.check: str(result.status) for result in report.results}
     assert status["agent/policy-update-follows-advantage"] == "passed"
+
+
+class ReadsOnline(DQN):
+    """Keeps a target network, and reads the online one."""
+
+    def train(self, gradient_steps, batch_size=100):
+        kept, self.q_net_target = self.q_net_target, self.q_net
+        super().train(gradient_steps, batch_size)
+        self.q_net_target = kept
+
+
+class DoubleDQN(DQN):
+    """The online network chooses the action that the target network is asked about."""
+
+    def train(self, gradient_steps, batch_size=100):
+        kept = self.q_net_target
+
+        def chosen(observations):
+            best = self.q_net(observations).argmax(dim=1, keepdim=True)
+            return kept(observations).gather(1, best)
+
+        self.q_net_target = chosen
+        super().train(gradient_steps, batch_size)
+        self.q_net_target = kept
+
+
+def test_a_target_read_off_the_online_network_is_named():
+    report = rlcheck.check(ReadsOnline, "agent", budget="quick", select=("agent/q-target-*",))
+    assert report.diagnosis[0].fault == "target-is-online"
+    report = rlcheck.check(DoubleDQN, "agent", budget="quick", select=("agent/q-target-*",))
+    status = {result.check: str(result.status) for result in report.results}
+    assert status["agent/q-target-follows-bellman"] == "passed"
 
 
 SEEN_RIGHT = (
