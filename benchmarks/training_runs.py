@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from benchmarks.training_groups import HALVES, Group
 from benchmarks.training_halves import GROUPS
@@ -186,7 +187,9 @@ def _print_healthy(healthy: list[Run]) -> None:
 
 
 def _of(count: int, total: int) -> str:
-    return f"{count} of {total} ({count / max(total, 1):.1%})"
+    """A share with its exact interval (Clopper and Pearson)."""
+    low, high = binomtest(count, total).proportion_ci(0.95, method="exact")
+    return f"{count} of {total} ({count / total:.1%}, 95 %: {low:.1%} to {high:.1%})"
 
 
 def main() -> None:

@@ -420,10 +420,9 @@ DETECTORS: tuple[Detector, ...] = (
         "After the first 15 % of the run: a median of at most 0.01, and nine of ten records "
         "below 0.1. A critic that learns slowly lies above that. One whose explained variance fell "
         "when all returns became equal passes, and so does one whose error fell to a third while the "
-        "return rose. Inconclusive is one that is nearly always positive and grows, one of an algorithm "
-        "that uses each batch once (no clip fraction) "
-        "while the return rises, unless it is far worse than a constant or its error grew sixfold; and "
-        "one where most returns are equal.",
+        "return rose by half. Inconclusive is one that is nearly always positive and grows, one where "
+        "most returns are equal, and one of an algorithm that uses each batch once (no clip fraction), "
+        "unless the return did not rise and it is far worse than a constant or its error grew sixfold.",
         (need("explained_variance", least=30),),
         critic_explains,
         (faults.CRITIC_USELESS,),
