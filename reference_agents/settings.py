@@ -34,9 +34,6 @@ GENERAL: dict[str, dict[str, Any]] = {
         "lam": 0.98,
         "critic_lr": 2e-2,
         "entropy_coef": 0.0,
-        # Advantages that keep their scale: near the optimum they are small, and so are the steps.
-        "normalise": False,
-        "max_grad_norm": 50.0,
     },
     "reinforce": {"num_envs": 4, "episodes": 4},
     "dqn": {
