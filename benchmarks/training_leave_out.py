@@ -23,8 +23,10 @@ from benchmarks.training_runs import Run, runs, runs_file
 from rlcheck.selftests import upper_bound
 from rlcheck.signals import (
     course,
+    detectors_critic,
     detectors_entropy,
     detectors_returns,
+    detectors_rewards,
     detectors_training,
     detectors_updates,
     detectors_values,
@@ -56,13 +58,13 @@ KNOBS = (
     Knob("action-values-within-reach", detectors_values, "_STILL_GROWING"),
     Knob("action-values-differ", detectors_values, "_EQUAL"),
     Knob("target-network-follows", detectors_values, "_MOST_BACK"),
-    Knob("critic-explains-returns", detectors_values, "_NOTHING"),
-    Knob("value-loss-bounded", detectors_values, "_EXPLODED"),
+    Knob("critic-explains-returns", detectors_critic, "_NOTHING"),
+    Knob("value-loss-bounded", detectors_critic, "_EXPLODED"),
     Knob("gradients-flow", detectors_training, "_EXPLODED"),
     Knob("units-stay-alive", detectors_training, "_MOST_DEAD"),
     Knob("return-is-kept", course, "_KEPT"),
     Knob("return-moves", detectors_returns, "_NO_WAY"),
-    Knob("reward-means-what-it-should", detectors_returns, "_HELD_OUT_FALL"),
+    Knob("reward-means-what-it-should", detectors_rewards, "_HELD_OUT_FALL"),
 )
 
 Said = dict[tuple[str, int], list[str]]

@@ -20,10 +20,12 @@ from rlcheck.records import (
     one_trial,
 )
 from rlcheck.signals import (
+    detectors_critic,
     detectors_entropy,
     detectors_language,
     detectors_metrics,
     detectors_returns,
+    detectors_rewards,
     detectors_training,
     detectors_updates,
     detectors_values,
@@ -43,10 +45,12 @@ from rlcheck.subjects import LogPath
 DETECTORS: tuple[Detector, ...] = (
     *detectors_training.DETECTORS,
     *detectors_values.DETECTORS,
+    *detectors_critic.DETECTORS,
     *detectors_entropy.DETECTORS,
     *detectors_updates.DETECTORS,
     *detectors_language.DETECTORS,
     *detectors_returns.DETECTORS,
+    *detectors_rewards.DETECTORS,
     *detectors_metrics.DETECTORS,
 )
 

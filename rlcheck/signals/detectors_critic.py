@@ -1,0 +1,169 @@
+"""Detectors on the critic: what it explains, and what its loss does."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlcheck.signals import faults
+from rlcheck.signals.course import course
+from rlcheck.signals.detectors_values import largest_value
+from rlcheck.signals.findings import (
+    RETURN_SIGNALS,
+    Alarm,
+    Clear,
+    Detector,
+    Doubt,
+    Finding,
+    Unknown,
+    need,
+    show,
+    steps,
+)
+from rlcheck.signals.series import Log, Series
+from rlcheck.signals.statistics import apart, settled_from, spanned, window
+
+_NOTHING = 0.01
+"""Explained variance that counts as none; even a critic that learns slowly soon has 0.02."""
+
+_EXPLODED = 100.0
+"""How many times its early level a value loss reaches that grew with the returns alone."""
+
+
+def critic_explains(log: Log) -> Finding:
+    """The explained variance is above 0 at some time, unless there is nothing to explain."""
+    explained, returns = log["explained_variance"], course(log)
+    # The first few records may be good by chance: an untrained critic against tiny returns.
+    start = explained.steps[0] + 0.15 * (explained.steps[-1] - explained.steps[0])
+    later = Series(
+        explained.steps[explained.steps >= start], explained.values[explained.steps >= start]
+    )
+    middle, best = window(later, 0.0, 1.0).median, float(np.percentile(later.values, 90))
+    if best > 0.1 or middle > _NOTHING:
+        return Clear(f"the critic explains {middle:.1%} of the variance of the returns (median)")
+    if returns is not None and spanned(returns.points) <= 1e-9 * max(abs(returns.last.median), 1.0):
+        return Unknown("all returns are equal: there is no variance to explain")
+    if returns is not None and returns.at_goal:
+        return Clear("the critic explains nothing, and the environment is solved")
+    if returns is not None and returns.learned and _error_fell(log, returns.last.median):
+        # Where nearly all returns are equal little variance is left: the error tells more.
+        return Clear("the critic explains nothing, and its error fell while the return rose")
+    if _begins_to_explain(later):
+        return Doubt(
+            f"the explained variance is {show(middle)} (median), nearly always positive and growing: the "
+            "critic learns slowly (rewards of hundreds need a higher learning rate, or scaling)"
+        )
+    # PPO fits its critic to each batch several times: a correct one explains something soon. One step
+    # a batch, as in A2C, may take longer than the run.
+    # A rising return makes the errors larger and hides what the critic does.
+    once = "clip_fraction" not in log.signals
+    unclear_once = once and (returns is None or returns.rose or not _diverged(log, middle))
+    if returns is None or returns.sparse or unclear_once:
+        unclear = (
+            "fewer than 10 returns are known"
+            if returns is None
+            else "most returns are equal"
+            if returns.sparse
+            else "the critic takes one step a batch"
+        )
+        return Doubt(
+            f"the explained variance is {show(middle)} (median), and {unclear}"
+            ": a critic that is not trained looks like that, and so does one that says the same for "
+            "every state because its units are saturated (a lower learning rate helps)"
+        )
+    span = (float(explained.steps[0]), float(explained.steps[-1]))
+    return Alarm(
+        "critic-explains-nothing",
+        f"the explained variance is {show(middle)} (median) and rarely above {show(best)} in "
+        f"{steps(span)}; a critic that learns reaches 0.5 and more",
+        span,
+        {"median": middle, "best": best},
+        strength=0.75 if returns.rose else 0.85,
+    )
+
+
+def _begins_to_explain(explained: Series) -> bool:
+    """Whether the explained variance is positive in four of five records and higher at the end."""
+    first, last = window(explained, 0.0, 1 / 3), window(explained, 2 / 3, 1.0)
+    return bool(np.mean(explained.values > 0) >= 0.8 and apart(first.values, last.values, 25.0))
+
+
+def _diverged(log: Log, explained: float) -> bool:
+    """Whether the critic is worse than a constant by far, or its error grew to six times the first."""
+    if explained < -0.5:
+        return True
+    if "value_loss" not in log.signals or len(log["value_loss"]) < 10:
+        return False
+    loss = log["value_loss"]
+    return window(loss, 0.8, 1.0).median > 6 * window(loss, 0.0, 0.1).median
+
+
+def _error_fell(log: Log, level: float) -> bool:
+    """Whether the value loss fell to less than a third, and is still one of returns of this level.
+
+    A critic whose targets are 0 has an error of nothing at all.
+    """
+    if "value_loss" not in log.signals or len(log["value_loss"]) < 10:
+        return False
+    loss = log["value_loss"]
+    late = window(loss, 0.8, 1.0).median
+    return 1e-5 * level**2 < late < window(loss, 0.0, 0.2).median / 3
+
+
+def value_loss_bounded(log: Log) -> Finding:
+    """The value loss against its beginning and against the square of the returns."""
+    # Learners of action values have no other loss, and call it just that.
+    ours = "value_loss" if "value_loss" in log.signals else "loss"
+    if ours == "loss" and ("epsilon" not in log.signals or "policy_loss" in log.signals):
+        return Unknown("the log has no value_loss")
+    loss = log[ours]
+    early, end = window(loss, 0.02, 0.25), window(loss, 0.8, 1.0)
+    bound = largest_value(log)
+    ceiling = _EXPLODED * max(early.median, 1e-12)
+    if bound is not None:
+        ceiling = max(ceiling, bound * bound)
+    returns = course(log)
+    growing = end.median > 10 * window(loss, 0.3, 0.5).median or end.median > 1e4 * early.median
+    if end.median <= ceiling or not growing or (returns is not None and returns.rose):
+        return Clear(
+            f"the value loss ends at {show(end.median)}, after {show(early.median)} at first"
+        )
+    start = settled_from(loss, loss.values > 10 * early.median)
+    span = (float(end.start) if start is None else start, float(loss.steps[-1]))
+    return Alarm(
+        "value-loss-explosion",
+        f"the value loss grew from {show(early.median)} to {show(end.median)} in {steps(span)}, "
+        "beyond what the size of the returns accounts for",
+        span,
+        {"first": early.median, "last": end.median},
+        strength=0.8,
+        healthy={ours: (0.0, ceiling)},
+    )
+
+
+DETECTORS: tuple[Detector, ...] = (
+    Detector(
+        "critic-explains-returns",
+        "The critic explains some of the variance of the returns.",
+        "After the first 15 % of the run: a median of at most 0.01, and nine of ten records "
+        "below 0.1. A critic that learns slowly lies above that. One whose explained variance fell "
+        "when all returns became equal passes, and so does one whose error fell to a third while the "
+        "return rose by half. Inconclusive is one that is nearly always positive and grows, one where "
+        "most returns are equal, and one of an algorithm that uses each batch once (no clip fraction), "
+        "unless the return did not rise and it is far worse than a constant or its error grew sixfold.",
+        (need("explained_variance", least=30),),
+        critic_explains,
+        (faults.CRITIC_USELESS,),
+        ("explained_variance", "value_loss", *RETURN_SIGNALS),
+    ),
+    Detector(
+        "value-loss-bounded",
+        "The value loss stays within the square of the returns.",
+        "It grows with the returns, by their square. An alarm needs a hundred times the early "
+        "level, more than the square of the largest possible return, a growth that goes on, and "
+        "a return that does not rise.",
+        (need("value_loss", "loss", least=15),),
+        value_loss_bounded,
+        (faults.VALUE_LOSS,),
+        ("value_loss", "loss", *RETURN_SIGNALS),
+    ),
+)
