@@ -175,12 +175,13 @@ def _stalled(exam: Exam, levels: dict[int, list[Sheet]]) -> bool:
     mostly = [np.round(wrong_answers(exam, levels[n]).mean(axis=0)) for n in steps[-3:]]
     if len(steps) >= 3 and np.array_equal(mostly[0], mostly[1]) and np.array_equal(*mostly[1:]):
         return True
-    inner = exam.mdp.start == 0
-    before, now = (np.mean([s.values for s in levels[n]], axis=0)[inner] for n in steps[-2:])
-    if not (np.isfinite(before).all() and np.isfinite(now).all()):
-        return False
+    before, now = (np.mean([s.values for s in levels[n]], axis=0) for n in steps[-2:])
     change = np.abs(now - before) / np.maximum(np.abs(now), 0.1)
-    return bool(np.quantile(change, 0.9) < SETTLED)
+    behind = (exam.mdp.truncated[:, :, None] * exam.mdp.transitions).any(axis=(0, 1))
+    inner = exam.mdp.start == 0
+    if not (np.isfinite(change[inner]).all() and np.isfinite(change[behind]).all()):
+        return False
+    return bool(np.quantile(change[inner], 0.9) < SETTLED and change[behind].max() < SETTLED)
 
 
 def _stable(exam: Exam, before: list[Sheet], now: list[Sheet]) -> np.ndarray:

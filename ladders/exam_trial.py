@@ -28,6 +28,8 @@ def take_exam(subject: AgentSubject, trial: Trial, context: Context) -> Evidence
     began = _cpu_seconds()
     trained = train(subject, context, seed=trial.seed, steps=trial.steps, watch=watch)
     seconds = _cpu_seconds() - began
+    if subject.isolated:
+        seconds -= max((float(r["before"]) for r in trained.recording.records()), default=0.0)
     answers = read_answers(exam, trained.agent, trained.recording, trained.continuous)
     untrained = {"still": list(trained.still), "tensors": trained.tensors}
     return {"seconds": seconds, **answers, **untrained}

@@ -27,13 +27,15 @@ import numpy as np
 
 from ladders.exam import Exam, delay_unit
 from ladders.mdp import optimal_control, policy_evaluation
-from ladders.semantics import CORRECT, NOT_LEARNED, SHRUNK, SWEEPS, Belief
+from ladders.semantics import CORRECT, NOT_LEARNED, SHRUNK, SWEEPS, UNKNOWN, Belief
 
 FLOOR, SCALE, CAUTION = 0.05, 0.12, 0.5
 VALUE_WEIGHT = 6.0
 PRIOR = {CORRECT: 1.0, NOT_LEARNED: 0.2, "terminal-bootstrap": 0.1, "truncation-as-terminal": 0.1}
 PRIOR_FAULT = 0.05
 """Weights before any answer: most code is right, and masks are what it gets wrong most often."""
+PASSING = (SHRUNK, UNKNOWN)
+"""Ways of not having learned yet that more training must end."""
 MEAN_GAP = 0.9
 """Root mean square of the right gaps: what SCALE refers to."""
 
@@ -148,9 +150,9 @@ def lagging_policy(exam: Exam, sheet: Sheet) -> Belief:
     return Belief(NOT_LEARNED, "policy still improving", q_values, values, gaps)
 
 
-def _unfinished_beliefs(exam: Exam, kind: str) -> list[Belief]:
-    """The exam's beliefs of learners that are not done, of one kind (SWEEPS or SHRUNK)."""
-    return [b for b in exam.beliefs if b.fault == NOT_LEARNED and b.variant.endswith(kind)]
+def _unfinished_beliefs(exam: Exam, *kinds: str) -> list[Belief]:
+    """The exam's beliefs of learners that are not done, of these kinds (SWEEPS and others)."""
+    return [b for b in exam.beliefs if b.fault == NOT_LEARNED and b.variant.endswith(kinds)]
 
 
 @cache
@@ -189,7 +191,7 @@ def _unfinished(exam: Exam, sheets: Sequence[Sheet]) -> dict[str, float]:
         blend = np.where(needed <= count, right, np.where(needed == count + 1, boundary, lagging))
         for name, probabilities in ((belief.variant, lagging), (f"over {belief.variant}", blend)):
             found[name] = sum(log_likelihood(sheet.answers, probabilities) for sheet in sheets)
-    for belief in _unfinished_beliefs(exam, SHRUNK):
+    for belief in _unfinished_beliefs(exam, *PASSING):
         probabilities = answer_probabilities(exam, belief)
         found[belief.variant] = sum(log_likelihood(s.answers, probabilities) for s in sheets)
     found["policy still improving"] = sum(
@@ -206,7 +208,7 @@ def grade(exam: Exam, sheets: Sequence[Sheet], stalled: bool = False) -> Grade:
         exam: the questions, with the beliefs of every hypothesis.
         sheets: one a run.
         stalled: larger budgets have changed nothing, so that estimates on their way from zero are no
-            explanation any more (a target network that is copied seldom still is).
+            explanation any more, nor is a critic that lags (a target network copied seldom still is).
     """
     reached = np.sum([sheet.late.sum(axis=1) for sheet in sheets], axis=0) > 0
     scores: dict[str, list[tuple[float, Belief]]] = {}
@@ -230,7 +232,7 @@ def grade(exam: Exam, sheets: Sequence[Sheet], stalled: bool = False) -> Grade:
     unfinished = [
         CAUTION * score
         for name, score in _unfinished(exam, sheets).items()
-        if not (stalled and name.endswith(SHRUNK))
+        if not (stalled and name.endswith(PASSING))
     ]
     best = {fault: max(found, key=lambda pair: pair[0])[1] for fault, found in scores.items()}
     weights = {

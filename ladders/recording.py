@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
+import time
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class Recorder:
     actions: array = field(default_factory=lambda: array("b"))
     rewards: array = field(default_factory=lambda: array("f"))
     number: int = field(default_factory=itertools.count().__next__)
+    before: float = 0.0
 
     def __post_init__(self) -> None:
         if self.folder:
@@ -43,6 +45,8 @@ class Recorder:
 
     def step(self, state: int, action: int, reward: float) -> None:
         """Note one executed step."""
+        if not self.states:
+            self.before = time.process_time()
         self.states.append(state)
         self.actions.append(action)
         self.rewards.append(reward)
@@ -64,15 +68,21 @@ class Recorder:
             states=columns["states"],
             actions=columns["actions"],
             rewards=columns["rewards"],
+            before=columns["before"],
         )
         os.replace(unfinished, path)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The record as arrays `states`, `actions`, `rewards`, all [steps]."""
+        """The record as arrays `states`, `actions`, `rewards`, all [steps], and `before` [].
+
+        The last is the processor time in seconds that the process had used before the first step: a
+        script does not learn slowly because its imports take long.
+        """
         return {
             "states": np.array(self.states, dtype=np.int64),
             "actions": np.array(self.actions, dtype=np.int64),
             "rewards": np.array(self.rewards, dtype=np.float64),
+            "before": np.array(self.before),
         }
 
 

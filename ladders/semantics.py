@@ -12,6 +12,7 @@ converge to, so a fault predicts an answer sheet before any agent has been run.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -344,16 +345,18 @@ def observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:
     yield Belief("observation-stale", "stored one step late", taught, follows @ right.values, gaps)
 
 
-SWEEPS, SHRUNK = "sweeps", "of every later value"
-"""How the variants of `not_learned_yet` are told apart: `2 sweeps`, `80% of every later value`."""
+SWEEPS, SHRUNK, UNKNOWN = "sweeps", "of every later value", "unknown at a time limit"
+"""How the variants of `not_learned_yet` end: `2 sweeps`, `80% of every later value`, `bad unknown ..`."""
 
 
 def not_learned_yet(mdp: MDP, gamma: float, longest: int) -> Iterator[Belief]:
     """A correct learner that is not done.
 
     Information has travelled fewer steps than the exam asks for (a lagging target network); or every
-    estimate is still on its way from zero, so that each step adds a factor below one (small step sizes).
-    The second looks like a discount that is too small, and differs only in that it goes away.
+    estimate is still on its way from zero, so that each step adds a factor below one (small step sizes);
+    or a critic does not know yet what the states behind a time limit are worth, while everything else is
+    learned from the rewards of whole episodes (lambda near 1). The second looks like a discount that is
+    too small, the third like a time limit taken for an end; they differ only in that they go away.
     """
     for count in range(longest):
         q_values = sweeps(mdp.rewards, mdp.continuation(gamma), count)
@@ -364,6 +367,14 @@ def not_learned_yet(mdp: MDP, gamma: float, longest: int) -> Iterator[Belief]:
             NOT_LEARNED, f"{share:.0%} {SHRUNK}", mdp.rewards, share * mdp.continuation(gamma)
         )
         yield belief
+    behind = np.nonzero((mdp.truncated[:, :, None] * mdp.transitions).any(axis=(0, 1)))[0]
+    for known in itertools.product((False, True), repeat=len(behind)):
+        unknown = behind[~np.array(known)]
+        if len(unknown):
+            flow = mdp.continuation(gamma)
+            flow[:, :, unknown] *= ~mdp.truncated[:, :, None]
+            names = " and ".join(mdp.names[state] for state in unknown)
+            yield _optimal(NOT_LEARNED, f"{names} {UNKNOWN}", mdp.rewards, flow)
 
 
 FAULTY: tuple[Callable[[MDP, float], Iterator[Belief]], ...] = (

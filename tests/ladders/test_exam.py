@@ -105,6 +105,24 @@ def test_a_slow_learner_passes_when_it_has_learned():
         assert sit_exam(answers, seed=seed).status is Status.PASSED
 
 
+@pytest.mark.parametrize("unknown", ["good", "bad", "good and bad"])
+def test_a_critic_that_lags_behind_at_time_limits_is_waited_for(unknown):
+    """Returns of whole episodes teach everything else; what is behind a time limit, only the critic."""
+    lagging = next(b for b in EXAM.beliefs if b.variant == f"{unknown} unknown at a time limit")
+    for seed in range(20):
+        outcome = sit_exam(
+            lambda steps, rng: learner(lagging if steps < 30_000 else EXAM.beliefs[0], 0)(
+                steps, rng
+            ),
+            seed=seed,
+        )
+        assert outcome.status is Status.PASSED
+    # No mistake looks like a critic that knows the bad state alone.
+    stays = sit_exam(learner(lagging, 0))
+    assert stays.status is (Status.INCONCLUSIVE if unknown == "good" else Status.FAILED)
+    assert all(fault.startswith("truncation-") for fault in list(stays.suspects)[:1])
+
+
 def test_false_alarms_of_noisy_correct_learners_are_rare():
     """Right answers, each flipped with a probability of at least 5 %: no alarm in 200 runs."""
     statuses = [sit_exam(learner(EXAM.beliefs[0]), seed=seed).status for seed in range(200)]
