@@ -136,6 +136,13 @@ TABULAR = [
     Record("table-sarsa", "tabular.py", "make_sarsa"),
     Record("table-double-q", "tabular.py", "make_double_q"),
     Record(
+        "table-double-q-slow",
+        "tabular.py",
+        "make_double_q",
+        note="written after a first look at the checks: acts at random, learns slowly",
+        edits=(("alpha=0.2, epsilon=0.4", "alpha=0.02, epsilon=1.0"),),
+    ),
+    Record(
         "table-q-max-of-current",
         "tabular.py",
         "train",
@@ -195,6 +202,21 @@ TABULAR = [
 
 DISCRETE_SAC = [
     Record("discrete-sac", "discrete_sac.py", "make_agent"),
+    Record(
+        "discrete-sac-fixed-temperature",
+        "discrete_sac.py",
+        "make_agent",
+        note="a temperature of 0.1 that is not learned, under a name of its own",
+        edits=(
+            ("self.log_alpha = torch.tensor(math.log(0.1), requires_grad=True)", "self.heat = 0.1"),
+            ("        self.alpha_opt = torch.optim.Adam([self.log_alpha], lr=lr)\n", ""),
+            ("alpha = self.log_alpha.exp().detach()", "alpha = self.heat"),
+            (
+                "        entropy = -(log_p.exp() * log_p).sum(-1).detach().mean()\n        self.step(self.alpha_opt, self.log_alpha * (entropy - self.target_entropy))\n",
+                "",
+            ),
+        ),
+    ),
     Record(
         "discrete-sac-max-of-critics",
         "discrete_sac.py",
