@@ -32,6 +32,9 @@ STYLES = {
 SYMBOLS = dict(zip(Status, "✓✗?!-■xX", strict=True))
 PLAIN_SYMBOLS = dict(zip(Status, "+x?!-#xX", strict=True))
 
+UNASKED = (Status.SKIPPED, Status.BLOCKED)
+"""Statuses of checks that gave no verdict."""
+
 HEADLINES = {
     Status.FAILED: "FAILED",
     Status.ERROR: "ERROR",
@@ -48,14 +51,34 @@ class Line(NamedTuple):
 
 def check_line(result: Result, unicode: bool = True, subject: str = "") -> Line:
     """What is shown as soon as a check has its verdict."""
-    symbol = (SYMBOLS if unicode else PLAIN_SYMBOLS)[result.status]
-    text = f"  {symbol} {result.status.value:<12} {subject + ': ' if subject else ''}{result.check}"
     reason = result.message.partition("\n")[0]
-    if result.status in (Status.SKIPPED, Status.BLOCKED, Status.XFAILED) and reason:
+    text = result.check
+    if result.status in (*UNASKED, Status.XFAILED) and reason:
         text += f": {reason}"
     elif result.duration_s >= 0.1:
         text += f"  {duration(result.duration_s)}"
-    return Line(text, STYLES[result.status])
+    return _status_line(result.status, text, unicode, subject)
+
+
+def unasked_lines(asked: Iterable[tuple[str, Result]], unicode: bool = True) -> list[Line]:
+    """The checks that gave no verdict, one line a reason; `asked` are pairs of subject and result."""
+    groups: dict[tuple[str, Status, str], list[str]] = {}
+    for subject, result in asked:
+        reason = result.message.partition("\n")[0]
+        groups.setdefault((subject, result.status, reason), []).append(result.check)
+    lines = []
+    for (subject, status, reason), (first, *others) in groups.items():
+        prefix = first.rpartition("/")[0] + "/"
+        names = ", ".join([first, *(name.removeprefix(prefix) for name in others)])
+        text = f"{names}: {reason}" if reason else names
+        lines.append(_status_line(status, text, unicode, subject))
+    return lines
+
+
+def _status_line(status: Status, text: str, unicode: bool, subject: str) -> Line:
+    symbol = (SYMBOLS if unicode else PLAIN_SYMBOLS)[status]
+    where = f"{subject}: " if subject else ""
+    return Line(f"  {symbol} {status.value:<12} {where}{text}", STYLES[status])
 
 
 def duration(seconds: float) -> str:

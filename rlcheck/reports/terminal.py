@@ -1,4 +1,7 @@
-"""The report for people: a line a check as it finishes, then every cause once, then the verdict."""
+"""The report for people: a line a check as it finishes, then every cause once, then the verdict.
+
+Checks that gave no verdict come after those that did, one line a reason.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,15 @@ from rlcheck.engine.events import (
     RunStarted,
     SubjectBound,
 )
-from rlcheck.reports.blocks import Line, check_line, checks, report_lines
+from rlcheck.records import Result
+from rlcheck.reports.blocks import (
+    UNASKED,
+    Line,
+    check_line,
+    checks,
+    report_lines,
+    unasked_lines,
+)
 from rlcheck.reports.values import short
 
 WIDTH = 100
@@ -44,6 +55,7 @@ class TerminalReport:
         self._spinner: Spinner | None = None
         self._last_word = time.monotonic()
         self._remarked: set[str] = set()
+        self._unasked: list[tuple[str, Result]] = []
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
@@ -60,12 +72,11 @@ class TerminalReport:
                 self._show_progress()
             case CheckFinished(subject, result):
                 self._running.pop((subject, result.check), None)
-                if self._verbosity > QUIET:
-                    self._print([check_line(result, self._unicode, subject * self._several)])
-                    self._remarks(result.notes)
+                self._finished(subject * self._several, result)
                 self._show_progress()
             case RunFinished(report, interrupted):
                 self.close()
+                self._print(unasked_lines(self._unasked, self._unicode))
                 width = min(WIDTH, self._console.width) if self._console.is_terminal else WIDTH
                 self._print(report_lines(report, width, self._verbosity >= VERBOSE))
                 if interrupted:
@@ -99,6 +110,15 @@ class TerminalReport:
         lines += [Line(f"  conventions: {conventions}")] if conventions else []
         lines += [Line(f"  note: {note}", "yellow") for note in event.notes]
         self._print(lines)
+
+    def _finished(self, subject: str, result: Result) -> None:
+        if self._verbosity == QUIET:
+            return
+        if result.status in UNASKED:
+            self._unasked.append((subject, result))
+        else:
+            self._print([check_line(result, self._unicode, subject)])
+        self._remarks(result.notes)
 
     def _remarks(self, notes: Iterable[str]) -> None:
         """What a check remarks on, each remark once: several checks may share a reason."""

@@ -15,10 +15,10 @@ rlcheck 0.1.0 · subjects.py:triple · budget standard · seed 0
 
 subjects.py:triple as double · 4 checks
   conventions: unit = "one"
-  - skipped      double/at-length: needs budget thorough, this run has standard (--budget thorough)
   ✓ passed       double/positive
   ✗ failed       double/is-twice
   ✓ passed       double/sure
+  - skipped      double/at-length: needs budget thorough, this run has standard (--budget thorough)
 
 FAILED  subjects.py:triple: double/tripled (98 %)
   double/is-twice
@@ -67,7 +67,7 @@ def test_green_says_what_was_verified(rlcheck):
 def test_an_undiagnosed_failure_names_the_check(rlcheck):
     ran = rlcheck("run", "subjects.py:negative", "--as", "double")
     assert "FAILED  subjects.py:negative: double/positive\n    f(1) should be positive" in ran.out
-    assert "blocked      double/sure: needs double/positive, which did not pass" in ran.out
+    assert "blocked      double/is-twice, sure: needs double/positive, which did not pass" in ran.out
     assert "Learn more    rlcheck explain double/positive" in ran.out
     assert ran.code == 1
 
