@@ -9,7 +9,7 @@ import numpy as np
 
 from ladders import stored_advantages
 from ladders.discounts import SAME, discount_suspects
-from ladders.experience import collect, exam_mdp, shows_no_experience
+from ladders.experience import collect, exam_mdp, of_one_environment, shows_no_experience
 from ladders.outcomes import failed
 from ladders.stored_advantages import Recursion, Rollout
 from ladders.training import exam_gamma, knows_gamma
@@ -20,7 +20,9 @@ def judge_advantages(evidence: Evidence, context: Context) -> Outcome:
     """The recursion inside episodes, and what stands where one ends."""
     rollout = _rollout(evidence, context)
     if rollout is None:
-        return Outcome(Status.SKIPPED, "no rollout of one environment with advantages was stored")
+        return Outcome(
+            Status.SKIPPED, "no rollout with advantages was stored whose steps are known"
+        )
     recursion = stored_advantages.read(rollout)
     if recursion is None:
         message = "the stored advantages follow no recursion of the form of GAE"
@@ -36,8 +38,8 @@ def judge_advantages(evidence: Evidence, context: Context) -> Outcome:
 
 
 def _rollout(evidence: Evidence, context: Context) -> Rollout | None:
-    parts = evidence["parts"]
-    known = all(part["advantages"] and part["rewards"] and part["happened"] for part in parts)
+    parts = of_one_environment(evidence["parts"])
+    known = parts and all(part["advantages"] and part["rewards"] for part in parts)
     if not known or not knows_gamma(context.facts, context.settings):
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from ladders.env import encode_states
 from ladders.exam import design
 from ladders.mdp import MDP
 from ladders.training import SHORT_STEPS, Latest, Trained, exam_gamma, small_rollout, train
-from rlcheck.adapters.protocol import AgentSubject
+from rlcheck.adapters.protocol import AgentSubject, Experience
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.records import Context, Evidence, Settings, Trial
 
@@ -45,6 +46,25 @@ def _collect(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
     return {"parts": parts}
 
 
+def of_one_environment(parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same parts, each cut into what was stored of one environment, beside what happened there.
+
+    Left out is what no record tells anything about.
+    """
+    found = []
+    for part in parts:
+        for index, happened in enumerate(part["happened"]):
+            steps = len(part["actions"]) // part["n_envs"]
+            rows = slice(index * steps, (index + 1) * steps)
+            names = [name for name in ("states", "next_states", *COLUMNS) if part[name] is not None]
+            found.append(
+                dict.fromkeys(("states", "next_states", *COLUMNS))
+                | {name: part[name][rows] for name in names}
+                | {"happened": happened}
+            )
+    return found
+
+
 def _part(trained: Trained) -> dict[str, Any]:
     """What is stored now, beside the environment's record of the same steps."""
     assert trained.agent.experience is not None
@@ -57,7 +77,7 @@ def _part(trained: Trained) -> dict[str, Any]:
         "alike": _numbered(stored.observations),
         "n_envs": stored.n_envs,
         "drawn": {name: np.asarray(column).tolist() for name, column in drawn.items()},
-        "happened": _happened(trained, len(stored.actions)),
+        "happened": _happened(trained, stored),
     }
     for name in COLUMNS:
         column = getattr(stored, name)
@@ -65,12 +85,21 @@ def _part(trained: Trained) -> dict[str, Any]:
     return part
 
 
-def _happened(trained: Trained, count: int) -> dict[str, list[int]] | None:
-    """The last steps of the only environment that was stepped."""
+def _happened(trained: Trained, stored: Experience) -> list[dict[str, list[int]]]:
+    """The last steps of each environment that was stepped, in the order in which they are stored.
+
+    Several environments are only known where the actions executed in each are those stored for it.
+    """
     records = trained.recording.records()
-    if len(records) != 1 or len(records[0]["states"]) < count:
-        return None
-    return {name: records[0][name][-count:].tolist() for name in ("states", "actions")}
+    steps = len(stored.actions) // stored.n_envs
+    if len(records) != stored.n_envs or any(len(record["states"]) < steps for record in records):
+        return []
+    last = [
+        {name: record[name][-steps:].tolist() for name in ("states", "actions")}
+        for record in records
+    ]
+    executed = np.concatenate([one["actions"] for one in last])
+    return last if stored.n_envs == 1 or np.array_equal(executed, stored.actions) else []
 
 
 def _numbered(observations: Any) -> list[int]:

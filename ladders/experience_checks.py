@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,13 @@ import numpy as np
 
 from ladders import stored_batches, stored_rows
 from ladders.advantage_check import ADVANTAGES
-from ladders.experience import COLUMNS, collect, exam_mdp, shows_no_experience
+from ladders.experience import (
+    COLUMNS,
+    collect,
+    exam_mdp,
+    of_one_environment,
+    shows_no_experience,
+)
 from ladders.mdp import MDP
 from ladders.outcomes import failed
 from ladders.stored_rows import Rows
@@ -18,12 +25,13 @@ from rlcheck.records import Check, Context, Evidence, Outcome, Status, one_trial
 
 def judge_rows(evidence: Evidence, context: Context) -> Outcome:
     """Every row is a step of the environment; a departure is named where a mistake explains it all."""
-    rows = _rows(evidence["parts"][0], context)
-    if rows is None or not len(rows.states):
+    part = _one_part(evidence["parts"])
+    rows = None if part is None else _rows(part, context)
+    if part is None or rows is None or not len(rows.states):
         message = "nothing was stored, or not in the form in which the environment gave it"
         return Outcome(Status.SKIPPED, message)
     mdp = exam_mdp(context)
-    found = _explanations(mdp, rows, evidence["parts"][0])
+    found = _explanations(mdp, rows, part)
     if found is None:
         message = (
             "stored rows depart from the steps of the environment in a way that no mistake explains"
@@ -47,6 +55,13 @@ def judge_rows(evidence: Evidence, context: Context) -> Outcome:
     return Outcome(Status.FAILED, message, {"proof": proof}, suspects)
 
 
+def _one_part(parts: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """A replay memory as it is; of a rollout, the steps of one environment."""
+    if parts[0]["dones"] is not None:
+        return parts[0]
+    return next(iter(of_one_environment(parts)), None)
+
+
 def _explanations(
     mdp: MDP, rows: Rows, part: dict[str, Any]
 ) -> list[stored_rows.Explanation] | None:
@@ -67,8 +82,6 @@ def _rows(part: dict[str, Any], context: Context) -> Rows | None:
     if part["dones"] is None:
         # A rollout is in order: what was done is known from the environment, wherever it is stored.
         happened = part["happened"]
-        if happened is None:
-            return None
         return Rows(np.array(happened["states"]), np.array(happened["actions"]), rewards)
     if part["next_states"] is None:
         return None

@@ -95,8 +95,10 @@ def read(rollout: Rollout) -> Recursion | None:
     ends = rollout.terminated | rollout.truncated
     early = ~ends[:-1] & ends[1:]
     first = rollout.first[:-1]
-    inner = ~ends[:-1] & ~first & ~early & rollout.joined
-    kinds = rollout.joined & np.stack(
+    # What mistakes put in place of a row's own may stand in the row before, or in the row after.
+    between = rollout.joined & np.append(False, rollout.joined[:-1])
+    inner = ~ends[:-1] & ~first & ~early & between
+    kinds = between & np.stack(
         [
             rollout.terminated[:-1] & ~first & ~ends[1:],
             first & ~ends[:-1] & ~early,

@@ -70,7 +70,7 @@ class Experience:
     Args:
         observations: [N, ...] what was acted on, as the agent stored it.
         actions: [N].
-        rewards: [N] in the environment's units; None where several environments were stepped.
+        rewards: [N] in the environment's units.
         next_observations: [N, ...] of a replay memory.
         dones: [N] of a replay memory, 1 where it cuts the bootstrap.
         values, log_probs: [N] V and log pi as they were when the step was taken, of a rollout.

@@ -34,7 +34,8 @@ def _rollout(model: Any) -> Experience:
     return Experience(
         observations=np.array(buffer.observations).reshape(-1, *buffer.obs_shape),
         actions=_column(buffer.actions.reshape(len(buffer.returns.reshape(-1)), -1)[:, 0]),
-        rewards=_column(buffer.rewards) if buffer.n_envs == 1 else None,
+        # Unlike the other columns, rewards stay [steps, environments] when training flattens.
+        rewards=_column(buffer.rewards.T),
         values=_column(buffer.values),
         log_probs=_column(buffer.log_probs),
         advantages=_column(buffer.advantages),

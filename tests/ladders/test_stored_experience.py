@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 import rlcheck
+from benchmarks.agents import ppo_rollout_faults
 from benchmarks.agents.correct import CORRECT
 from benchmarks.agents.faulty import FAULTY
 from ladders.exam import design
@@ -245,6 +248,28 @@ def test_advantages_may_be_computed_in_the_update():
     report = rlcheck.check(AdvantagesInTraining, "agent", budget="quick", select=CHECKS)
     status = {result.check: str(result.status) for result in report.results}
     assert status["agent/policy-update-follows-advantage"] == "passed"
+
+
+@pytest.mark.parametrize(
+    ("buffer", "fault"),
+    [
+        (RolloutBuffer, ""),
+        (ppo_rollout_faults.UnmaskedCarry, "terminal-bootstrap"),
+        (ppo_rollout_faults.GammaTwice, "discount-applied-twice"),
+        (ppo_rollout_faults.LateRewards, "reward-late"),
+    ],
+)
+def test_rollouts_of_several_environments_are_looked_at_one_by_one(buffer, fault):
+    def make_agent(make_env, *, seed, gamma=0.99):
+        envs = DummyVecEnv([make_env] * 4)
+        return PPO(
+            "MlpPolicy", envs, n_steps=64, seed=seed, gamma=gamma, rollout_buffer_class=buffer
+        )
+
+    select = ("agent/stores-*", "agent/advantages-*")
+    report = rlcheck.check(make_agent, "agent", gamma=GAMMA, budget="quick", select=select)
+    assert [entry.fault for entry in report.diagnosis[:1]] == [fault] * bool(fault)
+    assert "skipped" not in {str(result.status) for result in report.results}
 
 
 class ReadsOnline(DQN):
