@@ -32,7 +32,7 @@ from ladders.grading import (
     signature,
     wrong_answers,
 )
-from ladders.no_learning import learns_nothing
+from ladders.no_learning import learns_nothing, never_refreshed
 from ladders.soft import indifferent_to_discount, indifferent_under_entropy
 from ladders.training import exam_gamma, knows_gamma
 from rlcheck.records import Budget, Context, Evidence, More, Outcome, Status, Trial
@@ -257,9 +257,10 @@ def _settled(
             f"steps; seeds differ on {', '.join(named_questions(exam, np.asarray(wrong.any(axis=0))))}"
         )
         return Outcome(Status.PASSED, message, {"steps": steps[-1]})
-    persistent = _persistent(exam, levels, graded)
-    if persistent is not None:
-        return persistent
+    last = [evidence for trial, evidence in trials if trial.steps == steps[-1]]
+    found = never_refreshed(steps[-1], last) or _persistent(exam, levels, graded)
+    if found is not None:
+        return found
     if _still_waiting(context, steps[-1]) or graded.ranked_faults()[0][1] > 0.5:
         return None
     recent = [evidence for trial, evidence in trials if trial.steps in steps]

@@ -15,6 +15,7 @@ from ladders.grading import Sheet, depths, wrong_answers
 from rlcheck.records import Evidence, Outcome, Status
 
 ENOUGH_STEPS = 30_000
+RAREST_COPY = 60_000
 GUESSING = 0.7
 """Share of the easiest questions below which an agent knows next to nothing; a coin gets half."""
 IMPROVES = 3.0
@@ -53,6 +54,25 @@ def learns_nothing(
         message += f"\n{len(still)} of {tensors} tensors never changed: {', '.join(still[:4])}"
     found = {"steps": steps, "share": share, "still": still}
     return Outcome(Status.FAILED, message, found, suspects_of(still, tensors))
+
+
+def never_refreshed(steps: int, evidence: Sequence[Evidence]) -> Outcome | None:
+    """Failed if, of all tensors, those of the target network alone are still as they were at first.
+
+    Nature's DQN copies every 10,000 gradient steps of 4 environment steps each (Mnih et al. 2015).
+    """
+    still = [one.get("still", ()) for one in evidence]
+    if steps < RAREST_COPY or not all(names and _all_target(names) for names in still):
+        return None
+    message = (
+        f"after {steps:,} steps {len(still[0])} tensors are bit for bit as they were at first, all of "
+        f"them of the target network: {', '.join(list(still[0])[:4])}"
+    )
+    return Outcome(Status.FAILED, message, {"steps": steps}, {"target-never-updated": 0.9})
+
+
+def _all_target(names: Sequence[str]) -> bool:
+    return all("target" in name for name in names)
 
 
 def easiest(exam: Exam) -> np.ndarray:

@@ -1,0 +1,55 @@
+"""Target networks that never move: known by a stated schedule, or by how long nothing happened."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from ladders.no_learning import never_refreshed
+from ladders.target_checks import _few, _own_interval, judge_target
+from rlcheck.records import Context, Settings, Status
+
+CONTEXT = Context(Settings(), {"options": {}})
+
+
+def evidence(**changed):
+    seen = {"steps": 8_192, "pairs": 4, "interval": None, "online_moved": 4, "target_moved": 0}
+    return seen | {"equal": 0} | changed
+
+
+@pytest.mark.parametrize(
+    ("seen", "status"),
+    [
+        (evidence(interval=250), Status.FAILED),
+        (evidence(), Status.SKIPPED),
+        (evidence(target_moved=4), Status.PASSED),
+        (evidence(target_moved=4, equal=4), Status.FAILED),
+        (evidence(online_moved=0), Status.SKIPPED),
+    ],
+)
+def test_a_target_that_stands_still_is_wrong_only_where_its_schedule_is_known(seen, status):
+    assert judge_target(seen, CONTEXT).status is status
+
+
+def test_an_interval_under_a_name_of_the_agents_own():
+    agent = SimpleNamespace(target_every=250, target=object(), target_entropy=-1.0, use_target=True)
+    assert _own_interval(agent) is None
+    assert _few(agent) == 250
+    assert _few(SimpleNamespace(target_sync_steps=10_000)) is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "still", "accused"),
+    [
+        (65_536, ("target.0.weight", "target.0.bias"), True),
+        (32_768, ("target.0.weight", "target.0.bias"), False),
+        (65_536, ("target.0.weight", "online.0.weight"), False),
+        (65_536, (), False),
+    ],
+)
+def test_after_very_many_steps_a_target_network_has_moved(steps, still, accused):
+    outcome = never_refreshed(steps, [{"still": still}] * 2)
+    assert (outcome is not None) is accused
+    if outcome is not None:
+        assert outcome.suspects == {"target-never-updated": 0.9}
