@@ -210,6 +210,24 @@ def ordered(run: Run, case: Case) -> Mismatch | None:
     return None
 
 
+def small_spreads(where: Domain) -> st.SearchStrategy[Case]:
+    """Two answers whose rewards hardly differ."""
+    gaps = st.sampled_from((1e-3, 1e-2, 1e-4, 2e-5, 1e-6, 2e-7, 1e-8))
+    return gaps.map(lambda gap: {"rewards": np.array([gap, 0.0]), "group_ids": np.array([0, 0])})
+
+
+def never_amplified(run: Run, case: Case) -> Mismatch | None:
+    """A guard makes advantages smaller, never larger, and leaves their sign."""
+    got, due = run(case), run.definition(case)
+    wrong = (np.abs(got) > 1.001 * np.abs(due)) | (got * due < 0.0)
+    if not wrong.any():
+        return None
+    message = (
+        "rewards that hardly differ give larger advantages than the definition, or others' signs"
+    )
+    return Mismatch(message, case, due, got, (int(np.argmax(wrong)),))
+
+
 def worked_examples(where: Domain) -> st.SearchStrategy[Case]:
     """Two answers, one right and one wrong."""
     pair = {"rewards": np.array([1.0, 0.0]), "group_ids": np.array([0, 0])}
@@ -307,6 +325,15 @@ PROPERTIES = (
         constant_gives_nothing,
         cases=constant_groups,
         references=("https://github.com/NVIDIA-NeMo/RL/commit/775fc348649a",),
+    ),
+    Property(
+        "small-spreads-are-not-amplified",
+        "However little the rewards of a group differ, advantages are at most those of the definition.",
+        "A guard is added to the spread: it may shrink an advantage. Subtracted, it makes those of an "
+        "almost constant group huge, or turns them round.",
+        never_amplified,
+        cases=small_spreads,
+        needs={"scaled": "it does not divide by the spread"},
     ),
     Property(
         "only-differences-count",

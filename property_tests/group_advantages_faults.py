@@ -297,6 +297,17 @@ FAULTS: tuple[FaultyVersion, ...] = (
         variants=(_guarded_by(0.1), _guarded_by(0.01), _guarded_by(0.5)),
     ),
     FaultyVersion(
+        "guard-subtracted",
+        _guarded_by(-1e-4),
+        "the constant is subtracted from the spread",
+        "std - eps: a group whose rewards differ by little gets huge advantages, below eps of the "
+        "wrong sign.",
+        "Add the constant.",
+        _STD,
+        (f"{GITHUB}NVIDIA-NeMo/RL/commit/775fc348649a",),
+        variants=(_guarded_by(-1e-6), _guarded_by(-1e-8), _guarded_by(-1e-5)),
+    ),
+    FaultyVersion(
         "zero-variance-unguarded",
         _grouped(_unguarded),
         "a group of equal rewards is divided by a spread of 0",

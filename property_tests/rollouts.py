@@ -30,6 +30,13 @@ NO_TERMINATION = (
 NO_BATCH = "it takes one trajectory at a time"
 
 
+TERMINATED_NAMES = ("terminateds", "terminations", "terminals", "terminal", "terms", "term")
+TRUNCATED_NAMES = (
+    "truncateds", "truncations", "truncation", "truncs", "trunc", "timeouts", "timeout", "time_outs",
+    "time_limits",
+)  # fmt: skip
+
+
 def _ended(facts: Facts) -> Array:
     return facts["terminated"] | facts["truncated"]
 
@@ -64,8 +71,11 @@ NEXT_VALUES = Parameter(
     "next_values",
     "TB",
     "V of the state that step t reached, before any reset",
-    aliases=("next_vals", "next_state_values", "next_state_value", "values_next", "v_next"),
-)
+    aliases=(
+        "next_vals", "next_state_values", "next_state_value", "values_next", "vals_next", "v_next",
+        "next_v", "next_vs", "values_tp1",
+    ),
+)  # fmt: skip
 LAST_VALUE = Parameter(
     "last_value",
     "B",
@@ -85,14 +95,14 @@ TERMINATED = Parameter(
     "terminated",
     "TB",
     "step t ended the episode",
-    aliases=("terminateds", "terminations", "terminals", "terminal"),
+    aliases=TERMINATED_NAMES,
     flags=True,
 )
 TRUNCATED = Parameter(
     "truncated",
     "TB",
     "step t was the last one for an outside reason",
-    aliases=("truncateds", "truncations", "truncs", "timeouts", "time_outs"),
+    aliases=TRUNCATED_NAMES,
     flags=True,
 )
 DONES = Parameter(

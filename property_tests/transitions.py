@@ -26,7 +26,14 @@ from property_tests.framework.records import (
     Model,
     Property,
 )
-from property_tests.rollouts import GAMMAS, NO_TERMINATION, NO_TRUNCATION, require
+from property_tests.rollouts import (
+    GAMMAS,
+    NO_TERMINATION,
+    NO_TRUNCATION,
+    TERMINATED_NAMES,
+    TRUNCATED_NAMES,
+    require,
+)
 from rlcheck.functions.binding import Facts, Parameter
 from rlcheck.functions.layouts import Layout
 
@@ -38,14 +45,14 @@ TERMINATED = Parameter(
     "terminated",
     "B",
     "the step ended the episode",
-    aliases=("terminateds", "terminations", "terminals", "terminal"),
+    aliases=TERMINATED_NAMES,
     flags=True,
 )
 TRUNCATED = Parameter(
     "truncated",
     "B",
     "the step was the last one for an outside reason",
-    aliases=("truncateds", "truncations", "truncs", "timeouts"),
+    aliases=TRUNCATED_NAMES,
     flags=True,
 )
 DONES = Parameter(
