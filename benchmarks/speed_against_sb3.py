@@ -24,8 +24,7 @@ from reference_agents.dqn import make_dqn
 from reference_agents.ppo import make_ppo
 from reference_agents.settings import GENERAL
 
-# The batch of RL Baselines3 Zoo on this task, half of the one that solves it most surely.
-_DQN = GENERAL["dqn"] | DQN_CARTPOLE | {"batch_size": 64}
+_DQN = GENERAL["dqn"] | DQN_CARTPOLE
 
 
 def timed(learn: Callable[[int], Any], steps: int) -> float:

@@ -153,6 +153,12 @@ def test_answers_have_the_shape_of_the_question(name):
         assert not hasattr(agent, "q_values")
 
 
+def test_value_scale_is_the_unit_of_the_outputs():
+    one, ten = make("dqn", 0), make("dqn", 0, value_scale=10.0)
+    batch = np.random.default_rng(0).normal(size=(5, 4))
+    np.testing.assert_allclose(ten.q_values(batch), 10.0 * one.q_values(batch))
+
+
 def test_untrained_critic_gives_no_values():
     assert make("reinforce", 0).values is None
 
