@@ -23,14 +23,20 @@ LOG_PROBS = Parameter(
     "log_probs",
     "B",
     "log pi(a|s) of the actions taken",
-    aliases=("log_prob", "logprobs", "logprob", "logp", "new_log_probs", "new_logprobs", "logps"),
-)
+    aliases=(
+        "log_prob", "logprobs", "logprob", "logp", "logps", "new_log_probs", "new_log_prob",
+        "new_logprobs", "new_logprob", "new_logp", "newlogprob", "curr_log_probs", "log_pi",
+    ),
+)  # fmt: skip
 OLD_LOG_PROBS = Parameter(
     "old_log_probs",
     "B",
     "the same under the policy that acted",
-    aliases=("old_log_prob", "old_logprobs", "old_logprob", "old_logp", "behaviour_log_probs"),
-)
+    aliases=(
+        "old_log_prob", "old_logprobs", "old_logprob", "old_logp", "old_logps", "logp_old",
+        "log_probs_old", "logprobs_old", "old_log_pi", "behaviour_log_probs", "behavior_log_probs",
+    ),
+)  # fmt: skip
 ADVANTAGES = Parameter(
     "advantages", "B", "A(s, a)", aliases=("advantage", "advs", "adv", "weights", "returns")
 )

@@ -45,7 +45,7 @@ def clipped_mse(newvalue, returns, old_value, clip_coef):
     return 0.5 * worst.mean()
 
 
-@faulty("value-loss", "clipped-around-the-returns")
+@faulty("value-loss", "clipped-around-the-returns", "clip-ignored")
 def around_the_target(values, returns, old_values, clip_epsilon):
     bounded = returns + (values - returns).clamp(-clip_epsilon, clip_epsilon)
     return 0.5 * torch.max((values - returns) ** 2, (bounded - returns) ** 2).mean()

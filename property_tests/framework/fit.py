@@ -27,7 +27,7 @@ from rlcheck.errors import BindingError
 from rlcheck.functions.arrays import Kind, epsilon
 from rlcheck.functions.binding import Signature, bind_signature, name_of
 from rlcheck.functions.calling import BoundFunction, Malformed, Plan
-from rlcheck.functions.hints import installed, likely_kinds
+from rlcheck.functions.hints import installed, likely_kinds, sums_a_parameter
 from rlcheck.functions.layouts import Layout
 from rlcheck.suggest import did_you_mean
 
@@ -121,7 +121,9 @@ def _unless_batch_fault(agreeing: Attempt, earlier: list[Attempt]) -> Fitted:
     answers of a faulty version there is a function for `[T, B]` with that fault, and so is one that
     answers every batch and names numbers of a row in the plural, or is right on some batches.
     """
-    plan = _plan(agreeing)
+    plan, function = _plan(agreeing), agreeing.fitted.function
+    if plan.layout is Layout.SINGLE and function and sums_a_parameter(function.raw):
+        return agreeing.fitted
     # What runs on nested lists is not to be judged by what it makes of arrays.
     alike = [attempt for attempt in earlier if _plan(attempt).kind is plan.kind]
     for attempt in alike:

@@ -38,6 +38,10 @@ STEP = 1e-3
 DIFFERENCE_ERROR = 1e-8
 """Of a five-point difference at STEP: h^4 f'''''/30 for derivatives up to a few thousand, and
 rounding of epsilon/h. Every kink of a loss must be further than two steps from the inputs."""
+COLUMNS_ONLY = (
+    "right for inputs of shape (N, 1) only: flat ones of shape (N,) give another loss, or none, so "
+    "assert the shapes where it is called"
+)
 NO_GRADIENT = "it computes in single precision without a gradient of its own: only its value counts"
 
 
@@ -46,7 +50,10 @@ def build_loss(spec: FunctionContract, *wrt: str) -> Contract:
     contract = build(spec)
 
     def bind(raw: Any, options: Options) -> Bound:
-        return contract.bind(with_gradient(raw, spec, wrt, options), options)
+        bound = contract.bind(with_gradient(raw, spec, wrt, options), options)
+        if bound.dialect["layout"] != "column":
+            return bound
+        return replace(bound, notes=(*bound.notes, COLUMNS_ONLY))
 
     return replace(contract, bind=bind)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import sys
+import textwrap
 from typing import Any
 
 from rlcheck.functions.arrays import Kind
@@ -37,6 +39,18 @@ def likely_kinds(raw: Any) -> list[Kind]:
 def installed(kind: Kind) -> bool:
     """Whether the library can be imported."""
     return kind is Kind.LIST or importlib.util.find_spec(kind.value) is not None
+
+
+def sums_a_parameter(raw: Any) -> bool:
+    """Whether it takes Python's `sum` of a whole argument: its author thought of a flat list."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(raw))))
+    except (TypeError, OSError, SyntaxError):  # objects without code of their own
+        return False
+    own = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    sums = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "sum"]
+    return any(getattr(node.args[0], "id", None) in own for node in sums)
 
 
 def _annotated(raw: Any) -> list[Kind]:

@@ -3,6 +3,8 @@
 import numpy as np
 from policy_checks import verdict
 
+import rlcheck
+
 
 def whole_numbers_in_a_list(P: list, R: list, gamma, sweeps):
     """Correct, and where nothing is ever earned the answer is a list of 0."""
@@ -99,3 +101,25 @@ def test_a_function_of_rewards_is_judged_on_batches():
 
 def test_a_function_of_one_reward_is_not():
     assert verdict("q-learning-target", one_transition, examples=20) == ((), "")
+
+
+def flat_list(advs):
+    mean = sum(advs) / len(advs)
+    variance = sum((a - mean) ** 2 for a in advs) / max(len(advs) - 1, 1)
+    return (advs - mean) / (variance**0.5 + 1e-8)
+
+
+def test_a_function_that_sums_its_argument_is_for_flat_ones():
+    assert verdict("advantage-normalisation", flat_list, examples=20) == ((), "")
+
+
+def advantages_as_a_column(logp, old_logp, adv, clip_coef):
+    ratio = np.exp(logp - old_logp)
+    adv = adv.reshape(-1, 1)
+    return -np.minimum(ratio * adv, ratio.clip(1 - clip_coef, 1 + clip_coef) * adv).mean()
+
+
+def test_a_loss_that_is_right_for_columns_only_says_so():
+    report = rlcheck.check(advantages_as_a_column, "ppo-loss", max_examples=20)
+    assert report.verdict == "passed"
+    assert any("right for inputs of shape (N, 1) only" in note for note in report.notes)
