@@ -29,6 +29,7 @@ from ladders.grading import (
     exactness,
     grade,
     lagging_policy,
+    passing,
     signature,
     wrong_answers,
 )
@@ -61,7 +62,7 @@ def judge_exam(trials: Trials, context: Context) -> Outcome | More:
     verdict = (
         _passed(exam, levels[steps])
         or _misbehaved(exam, trials[1:], levels, context)
-        or _failed(exam, levels, context)
+        or _failed(exam, levels, context, _may_go_on(trials, len(levels), context))
     )
     if verdict is not None:
         return verdict
@@ -148,8 +149,13 @@ def _misbehaved(
     return no_exploration(seen, context)
 
 
-def _failed(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Outcome | None:
-    """Two successive levels bear the same wrong answers, which no learner of right code gives."""
+def _failed(
+    exam: Exam, levels: dict[int, list[Sheet]], context: Context, may_go_on: bool
+) -> Outcome | None:
+    """Two successive levels bear the same wrong answers, which no learner of right code gives.
+
+    A fault in a learner that is not done is named when it is done, if the budget allows.
+    """
     if len(levels) < 2:
         return None
     before, now = (levels[steps] for steps in sorted(levels)[-2:])
@@ -160,7 +166,7 @@ def _failed(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> Out
     suspects = _named(exam, graded, [*before, *now], now, stable)
     if not suspects and _unexplained(exam, [*before, *now], stable):
         suspects = {fault: 0.5 * weight for fault, weight in graded.ranked_faults()[:5]}
-    if not suspects:
+    if not suspects or (may_go_on and passing(graded.best[next(iter(suspects))])):
         return None
     return failed_outcome(exam, graded, suspects, [*before, *now], stable)
 

@@ -147,7 +147,7 @@ _REWARDS = (
     ),
     Fault(
         name="reward-clipped",
-        title="Learns from rewards cut to a range such as [-1, 1], or from their sign.",
+        title="Learns from rewards cut to a range, to whole numbers, or to their sign.",
         explanation=(
             "Differences above the bound vanish: 3 counts as much as 1, so two small prizes beat a "
             "large one. The agent maximises the clipped sum, which rises steadily, while the true "
@@ -159,8 +159,8 @@ _REWARDS = (
             "deviation of the discounted return."
         ),
         where=(
-            "Reward wrappers kept from an Atari set-up, and the clip range of a reward-normalising "
-            "wrapper."
+            "Reward wrappers kept from an Atari set-up, the clip range of a reward-normalising "
+            "wrapper, and buffers or casts of an integer type."
         ),
         references=(
             "https://github.com/coreylynch/async-rl/issues/10",

@@ -40,6 +40,11 @@ MEAN_GAP = 0.9
 """Root mean square of the right gaps: what SCALE refers to."""
 
 
+def passing(belief: Belief) -> bool:
+    """Whether more training must end what a learner with this belief gets wrong, or part of it."""
+    return belief.variant.endswith(PASSING)
+
+
 @dataclass(frozen=True)
 class Sheet:
     """What one run answered.
@@ -215,7 +220,7 @@ def grade(exam: Exam, sheets: Sequence[Sheet], stalled: bool = False) -> Grade:
     fits: dict[int, float] = {}
     with_values = any(np.isfinite(sheet.values).any() for sheet in sheets)
     for belief in exam.beliefs:
-        if belief.fault == NOT_LEARNED:
+        if belief.fault == NOT_LEARNED or (stalled and passing(belief)):
             continue
         probabilities = answer_probabilities(exam, belief)
         score = sum(log_likelihood(sheet.answers, probabilities) for sheet in sheets)

@@ -103,9 +103,14 @@ def terminal_as_truncation(mdp: MDP, gamma: float) -> Iterator[Belief]:
 
 
 def truncation_as_terminal(mdp: MDP, gamma: float) -> Iterator[Belief]:
-    """A time limit is taken for a real end, so what would have followed counts nothing."""
+    """A time limit is taken for a real end, so what would have followed counts nothing.
+
+    While such a learner is not done it looks like one whose critic is not trained, which stays so.
+    """
     kept = mdp.continuation(gamma) * ~mdp.truncated[:, :, None]
     yield _optimal("truncation-as-terminal", "", mdp.rewards, kept)
+    for share in SHARES:
+        yield _optimal("truncation-as-terminal", f"{share:.0%} {SHRUNK}", mdp.rewards, share * kept)
 
 
 def truncation_bootstraps_reset(mdp: MDP, gamma: float) -> Iterator[Belief]:
@@ -113,6 +118,11 @@ def truncation_bootstraps_reset(mdp: MDP, gamma: float) -> Iterator[Belief]:
     kept = mdp.continuation(gamma) * ~mdp.truncated[:, :, None]
     leak = gamma * _to_start(mdp, mdp.truncated)
     yield _optimal("truncation-bootstraps-reset", "", mdp.rewards, kept + leak)
+
+
+SWEEPS, SHRUNK, UNKNOWN = "sweeps", "of every later value", "unknown at a time limit"
+"""How variants of learners that are not done end: `2 sweeps`, `80% of every later value`, ..."""
+SHARES = (0.9, 0.8, 0.65, 0.5)
 
 
 def _first_step(mdp: MDP) -> np.ndarray:
@@ -218,10 +228,11 @@ def reward_sign_flipped(mdp: MDP, gamma: float) -> Iterator[Belief]:
 
 
 def reward_clipped(mdp: MDP, gamma: float) -> Iterator[Belief]:
-    """Rewards are cut to [-1, 1], or only their sign is kept."""
+    """Rewards are cut to [-1, 1], to whole numbers, or only their sign is kept."""
     flow = mdp.continuation(gamma)
     yield _optimal("reward-clipped", "to [-1, 1]", np.clip(mdp.rewards, -1, 1), flow)
     yield _optimal("reward-clipped", "sign", np.sign(mdp.rewards), flow)
+    yield _optimal("reward-clipped", "to whole numbers", np.trunc(mdp.rewards), flow)
 
 
 def reward_late(mdp: MDP, gamma: float) -> Iterator[Belief]:
@@ -345,10 +356,6 @@ def observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:
     yield Belief("observation-stale", "stored one step late", taught, follows @ right.values, gaps)
 
 
-SWEEPS, SHRUNK, UNKNOWN = "sweeps", "of every later value", "unknown at a time limit"
-"""How the variants of `not_learned_yet` end: `2 sweeps`, `80% of every later value`, `bad unknown ..`."""
-
-
 def not_learned_yet(mdp: MDP, gamma: float, longest: int) -> Iterator[Belief]:
     """A correct learner that is not done.
 
@@ -374,7 +381,9 @@ def not_learned_yet(mdp: MDP, gamma: float, longest: int) -> Iterator[Belief]:
             flow = mdp.continuation(gamma)
             flow[:, :, unknown] *= ~mdp.truncated[:, :, None]
             names = " and ".join(mdp.names[state] for state in unknown)
-            yield _optimal(NOT_LEARNED, f"{names} {UNKNOWN}", mdp.rewards, flow)
+            for share in (1.0, *SHARES):
+                lagging = f"{share:.0%}, {names} {UNKNOWN}"
+                yield _optimal(NOT_LEARNED, lagging, mdp.rewards, share * flow)
 
 
 FAULTY: tuple[Callable[[MDP, float], Iterator[Belief]], ...] = (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ladders.exam import design
-from ladders.grading import depths, grade, resolution
+from ladders.grading import depths, grade, passing, resolution
 from ladders.selftest import learner, rows, sit_exam
 from ladders.semantics import CORRECT, NOT_LEARNED
 from rlcheck.records import Status
@@ -64,7 +64,8 @@ def test_no_two_faults_predict_the_same_sheet_unless_they_are_the_same_semantics
 
 
 def faulty_beliefs():
-    return [b for b in EXAM.beliefs if b.fault not in (CORRECT, NOT_LEARNED)]
+    beliefs = [b for b in EXAM.beliefs if b.fault not in (CORRECT, NOT_LEARNED)]
+    return [belief for belief in beliefs if not passing(belief)]
 
 
 @pytest.mark.parametrize("belief", faulty_beliefs(), ids=lambda b: f"{b.fault} {b.variant}".strip())
@@ -108,7 +109,9 @@ def test_a_slow_learner_passes_when_it_has_learned():
 @pytest.mark.parametrize("unknown", ["good", "bad", "good and bad"])
 def test_a_critic_that_lags_behind_at_time_limits_is_waited_for(unknown):
     """Returns of whole episodes teach everything else; what is behind a time limit, only the critic."""
-    lagging = next(b for b in EXAM.beliefs if b.variant == f"{unknown} unknown at a time limit")
+    lagging = next(
+        b for b in EXAM.beliefs if b.variant == f"100%, {unknown} unknown at a time limit"
+    )
     for seed in range(20):
         outcome = sit_exam(
             lambda steps, rng: learner(lagging if steps < 30_000 else EXAM.beliefs[0], 0)(
@@ -121,6 +124,18 @@ def test_a_critic_that_lags_behind_at_time_limits_is_waited_for(unknown):
     stays = sit_exam(learner(lagging, 0))
     assert stays.status is (Status.INCONCLUSIVE if unknown == "good" else Status.FAILED)
     assert all(fault.startswith("truncation-") for fault in list(stays.suspects)[:1])
+
+
+@pytest.mark.parametrize("share", ["90%", "80%", "65%"])
+def test_a_fault_in_a_learner_that_is_not_done_is_named_when_it_is_done(share):
+    """On its way it answers as one whose critic is not trained."""
+    found = {b.variant: b for b in EXAM.beliefs if b.fault == "truncation-as-terminal"}
+    unfinished, done = found[f"{share} of every later value"], found[""]
+    outcome = sit_exam(
+        lambda steps, rng: learner(unfinished if steps < 30_000 else done, 0)(steps, rng)
+    )
+    assert outcome.status is Status.FAILED
+    assert next(iter(outcome.suspects)) == "truncation-as-terminal"
 
 
 def test_false_alarms_of_noisy_correct_learners_are_rare():
