@@ -128,6 +128,27 @@ def test_equal_choices_convict_no_option():
     assert "choice of actions" in options.message
 
 
+class Keeper(ActionsOnly):
+    """Saves the agent that it is given, whichever that is."""
+
+    def __init__(self, agent, kept):
+        super().__init__(agent)
+        self.save, self.load = kept.save, agent.load
+
+
+@pytest.mark.parametrize(("forgets", "status"), [(False, "passed"), (True, "failed")])
+def test_what_is_saved_is_the_agent_that_has_learned(forgets, status):
+    def make_keeper(env, *, seed, gamma=0.99):
+        agent, untrained = (
+            make_agent(env, seed=seed, gamma=gamma, learning_rate=0.002) for _ in range(2)
+        )
+        return Keeper(agent, untrained if forgets else agent)
+
+    report = rlcheck.check(make_keeper, "agent", budget="quick", select=("agent/save-*",))
+    saved = next(result for result in report.results if result.check.startswith("agent/save-"))
+    assert str(saved.status) == status
+
+
 def test_checks_name_only_faults_of_the_catalogue():
     known = {fault.name for fault in CONTRACT.faults}
     for check in CONTRACT.checks:

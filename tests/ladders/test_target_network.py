@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from ladders.no_learning import never_refreshed
-from ladders.target_checks import _few, _own_interval, judge_target
+from ladders.target_checks import _alike, _few, _own_interval, judge_target
 from rlcheck.records import Context, Settings, Status
 
 CONTEXT = Context(Settings(), {"options": {}})
@@ -53,3 +54,15 @@ def test_after_very_many_steps_a_target_network_has_moved(steps, still, accused)
     assert (outcome is not None) is accused
     if outcome is not None:
         assert outcome.suspects == {"target-never-updated": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("tau", "alike"), [(0.005, False), (0.5, False), (0.995, True), (1.0, True)]
+)
+def test_how_far_an_average_lags(tau, alike):
+    rng = np.random.default_rng(0)
+    first = online = target = rng.normal(size=(8, 8))
+    for _ in range(400):
+        online = online + 0.01 * rng.normal(size=(8, 8))
+        target = tau * online + (1 - tau) * target
+    assert _alike(first, online, target) is alike
