@@ -21,7 +21,7 @@ Strategy = Callable[[Domain], st.SearchStrategy[Case]]
 FEW_SHAPES = "few shapes"
 """Capability of subjects that compile anew for every shape of their arguments."""
 
-SHAPES = 6
+SHAPES = 4
 """How many shapes such a subject is shown, from the smallest to the largest."""
 
 CHOICE = 3
