@@ -21,6 +21,7 @@ _MUCH = 0.3
 """A rise by this share of the first level is one, however smooth the record."""
 
 _SURE = 5.0  # standard errors of a median; records that share episodes make them too small
+_SETTLED = 0.12  # range of returns that have come to rest, as a share of their fall
 _KEPT = 0.3
 """A return that keeps less than this share of its gain has collapsed."""
 
@@ -84,11 +85,14 @@ class Course:
     def below_first(self) -> bool:
         """Whether all of the second half is far below the first record, that of an untrained policy.
 
-        By three times the noise at least: the first record may owe its height to luck.
+        By three times the noise at least, and settled there: the first record may owe its height to luck,
+        and means over many episodes go on falling from it for long.
         """
-        first = float(self.points.values[0])
-        top = float(np.max(window(self.points, 0.5, 1.0).values))
-        return bool(first - top > max(0.3 * abs(first), 3 * self.noise) and not self.rose)
+        first, half = float(self.points.values[0]), window(self.points, 0.5, 1.0)
+        fall = first - float(np.max(half.values))
+        low, high = np.percentile(half.values, [10, 90])
+        settled = high - low < _SETTLED * (first - half.median)
+        return bool(fall > max(0.3 * abs(first), 3 * self.noise) and settled and not self.rose)
 
     @property
     def learned(self) -> bool:

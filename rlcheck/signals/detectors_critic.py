@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rlcheck.signals import faults
-from rlcheck.signals.course import course
+from rlcheck.signals.course import Course, course
 from rlcheck.signals.detectors_values import largest_value
 from rlcheck.signals.findings import (
     RETURN_SIGNALS,
@@ -24,6 +24,10 @@ from rlcheck.signals.statistics import apart, settled_from, spanned, window
 
 _NOTHING = 0.01
 """Explained variance that counts as none; even a critic that learns slowly soon has 0.02."""
+
+_YOUNG = 100_000
+_LARGE = 50.0
+"""Returns from which on an output that begins at 0 has far to go."""
 
 _EXPLODED = 100.0
 """How many times its early level a value loss reaches that grew with the returns alone."""
@@ -51,6 +55,12 @@ def critic_explains(log: Log) -> Finding:
         return Doubt(
             f"the explained variance is {show(middle)} (median), nearly always positive and growing: the "
             "critic learns slowly (rewards of hundreds need a higher learning rate, or scaling)"
+        )
+    if returns is not None and not returns.learned and _far_to_go(log, returns):
+        return Doubt(
+            f"the explained variance is {show(middle)} (median) so far, and the return hardly moved from "
+            f"{show(returns.start.median)}: critics need long to reach values of that size (a higher "
+            "learning rate helps, or scaled rewards)"
         )
     # PPO fits its critic to each batch several times: a correct one explains something soon. One step
     # a batch, as in A2C, may take longer than the run.
@@ -85,6 +95,18 @@ def _begins_to_explain(explained: Series) -> bool:
     """Whether the explained variance is positive in four of five records and higher at the end."""
     first, last = window(explained, 0.0, 1 / 3), window(explained, 2 / 3, 1.0)
     return bool(np.mean(explained.values > 0) >= 0.8 and apart(first.values, last.values, 25.0))
+
+
+def _far_to_go(log: Log, returns: Course) -> bool:
+    """Whether returns are of a size that the first 100,000 steps of a critic need not reach.
+
+    Its error must be one of such returns: an error of nothing, or of a thousand times as much, is no
+    matter of time.
+    """
+    loss, level = log.first("value_loss"), abs(returns.last.median)
+    if loss is None or not len(loss) or returns.points.steps[-1] > _YOUNG or level < _LARGE:
+        return False
+    return bool(0.01 < float(np.median(loss.values)) ** 0.5 / level < 3.0)
 
 
 def _diverged(log: Log, explained: float) -> bool:
@@ -147,7 +169,8 @@ DETECTORS: tuple[Detector, ...] = (
         "After the first 15 % of the run: a median of at most 0.01, and nine of ten records "
         "below 0.1. A critic that learns slowly lies above that. One whose explained variance fell "
         "when all returns became equal passes, and so does one whose error fell to a third while the "
-        "return rose by half. Inconclusive is one that is nearly always positive and grows, one where "
+        "return rose by half. Inconclusive is one that is nearly always positive and grows, one of "
+        "returns above 50 that did not rise by half in fewer than 100,000 steps, one where "
         "most returns are equal, and one of an algorithm that uses each batch once (no clip fraction), "
         "unless the return did not rise and it is far worse than a constant or its error grew sixfold.",
         (need("explained_variance", least=30),),

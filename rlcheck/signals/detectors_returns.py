@@ -31,6 +31,9 @@ _NO_WAY = 0.05
 _LASTING = 0.25
 """Share of the run that a return must stay down: learners by replay dip deeply and recover."""
 
+_ALL_LOST = 0.1
+"""Share of the gain that is left where it counts as lost: correct agents lose much of it at times."""
+
 _ENDLESS = 1_000_000
 """Steps after which a return that was exactly the same in every record is no sparse reward any more."""
 
@@ -55,11 +58,13 @@ def return_kept(log: Log) -> Finding:
     half = 0.5 * (returns.peak.median + returns.last.median)
     start = settled_from(returns.points, returns.points.values < half)
     first, end = float(returns.points.steps[0]), float(returns.points.steps[-1])
-    if start is None or end - start < _LASTING * (end - first) or returns.improving:
+    short = start is None or end - start < _LASTING * (end - first) or returns.improving
+    kept = returns.last.median - returns.start.median
+    if short or kept > _ALL_LOST * (returns.peak.median - returns.start.median):
         return Doubt(
             f"the return rose from {show(returns.start.median)} to {show(returns.peak.median)} and "
-            f"ends at {show(returns.last.median)}, not for long enough to tell a dip from a collapse: "
-            "train on, and keep the best model"
+            f"ends at {show(returns.last.median)}, too high or not for long enough to tell a dip from a "
+            "collapse: train on, and keep the best model"
         )
     span = (returns.last.start if start is None else start, float(returns.points.steps[-1]))
     return Alarm(
@@ -172,7 +177,8 @@ DETECTORS: tuple[Detector, ...] = (
         "It rose by more than half of all that it ever did, held that for a tenth of the run, "
         "and ends at less than 30 % of the gain; values at the peak and in the last fifth hardly "
         "overlap. A dip that recovers, and the swings of a stationary return, pass; one that lasted "
-        "for less than a quarter of the run, or is being made good, is inconclusive.",
+        "for less than a quarter of the run, leaves more than a tenth of the gain, or is being made "
+        "good, is inconclusive.",
         (RETURN,),
         return_kept,
         (faults.RETURN_COLLAPSED,),

@@ -66,7 +66,9 @@ def _fall(real: Series) -> Window | None:
     drop = float(middles[best] - end.median)
     start = best * len(real) // len(middles)
     top = real.values[start : max((best + 1) * len(real) // len(middles), start + 3)]
-    large = drop > _HELD_OUT_FALL * spanned(real) and drop > 0.25 * abs(float(middles[best]))
+    large = drop > _HELD_OUT_FALL * float(np.ptp(middles)) and drop > 0.25 * abs(
+        float(middles[best])
+    )
     # A few evaluations scatter: at the end there must be enough of them, all below the peak's.
     large = large and len(end.values) >= _EVALUATIONS
     early = begins[best] <= real.steps[0] + 0.7 * (real.steps[-1] - real.steps[0])

@@ -31,6 +31,9 @@ _MOVING_KL = 0.1
 _REPLACED = 1.0
 """After one update with this divergence, in nats, old and new policy have little in common."""
 
+_ENORMOUS = 10.0
+"""Divergence of an update, in nats, that no clip range and no early spike explains."""
+
 _REPLACING_SHARE = 1 / 3
 """Share of such updates with which nothing can be learned."""
 
@@ -44,7 +47,20 @@ _HARDLY = 0.02
 def kl_spikes(log: Log) -> Finding:
     """Divergences that stay large, or single ones after which the return breaks down."""
     kl, returns = log["approx_kl"], course(log)
-    assert returns is not None, "needs a return"
+    jump = int(np.argmax(kl.values))
+    size, at = float(kl.values[jump]), float(kl.steps[jump])
+    if size > _ENORMOUS and not (returns is not None and returns.learned):
+        span = (at, float(kl.steps[-1]))
+        words = f", and {returns.in_words()}" if returns is not None else ""
+        return Alarm(
+            "kl-spikes",
+            f"the update at step {at:,.0f} has a divergence of {show(size)} nats, where 0.01 to 0.05 is "
+            f"usual: nothing is left of the policy{words}",
+            span,
+            {"size": size},
+        )
+    if returns is None:
+        return Clear(f"no update has a divergence above {show(size)} nats")
     later = window(kl, 0.2, 1.0)
     harmed = returns.collapsed or returns.below_first or (returns.goal is not None and returns.low)
     # Once the policy is ruined its updates may be nothing at all, so a share of large ones is enough.
@@ -60,8 +76,6 @@ def kl_spikes(log: Log) -> Finding:
             strength=0.85,
         )
     typical = max(float(np.median(kl.values)), 1e-6)
-    jump = int(np.argmax(kl.values))
-    size, at = float(kl.values[jump]), float(kl.steps[jump])
     if (
         size > _REPLACED
         and returns.below_first
@@ -192,12 +206,13 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "updates-stay-close",
         "No update changes the policy far beyond the clip range.",
-        "Spikes alone are common, most of all early, and are no alarm. One is raised where the "
+        "Spikes alone are common, most of all early, and are no alarm. One is raised where an update "
+        "has more than 10 nats and the return was not learned, where the "
         "median after the first fifth exceeds 0.2 nats and the return collapsed or is known to be "
         "low, where a third of them exceed 1 nat and it does not rise, where one update of more "
         "than 1 nat is followed by returns below those of the untrained policy, and where a "
         "divergence of more than ten times the usual one is followed at once by a lasting collapse.",
-        (need("approx_kl", least=10), RETURN),
+        (need("approx_kl", least=10),),
         kl_spikes,
         (faults.KL_SPIKES,),
         ("approx_kl", *RETURN_SIGNALS),

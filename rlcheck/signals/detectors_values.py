@@ -27,6 +27,10 @@ _BEYOND = 10.0
 
 _STILL_GROWING = 1.5
 
+_COMPOUND = 1.25
+"""Growth from each sixth of a run to the next, the first quarter left out; in proportion to time it falls
+to 1.15."""
+
 _MOST_ENTROPY = 5.0
 """Entropy, in nats, that a maximum-entropy agent may be paid for at each step."""
 
@@ -61,7 +65,10 @@ def largest_value(log: Log) -> float | None:
         found.append(largest)
         if lengths is not None and len(lengths):
             longest = float(np.max(lengths.values))
-            found.append(_reward_a_step(returns, lengths) * min(horizon, 10.0 * longest))
+            rate, same = _reward_a_step(returns, lengths)
+            if same:  # then a return is no single reward at the end, and discounting bounds it
+                found.clear()
+            found.append(rate * min(horizon, 10.0 * longest))
     if "reward_max" in log.config:
         found.append(float(log.config["reward_max"]) * horizon)
     if not found:
@@ -71,11 +78,13 @@ def largest_value(log: Log) -> float | None:
     return max(found) + soft * horizon
 
 
-def _reward_a_step(returns: Series, lengths: Series) -> float:
-    """The largest |R / length|, both of the same stretch of the training."""
+def _reward_a_step(returns: Series, lengths: Series) -> tuple[float, bool]:
+    """The largest |R / length|, both of the same stretch; and whether all are the same."""
     count = max(1, min(20, len(returns) // 3, len(lengths) // 3))
     sums, steps_taken = blocks(returns, count)[0], blocks(lengths, count)[0]
-    return float(np.max(np.abs(sums) / np.maximum(steps_taken, 1.0)))
+    rates = np.abs(sums) / np.maximum(steps_taken, 1.0)
+    varied = bool(np.ptp(steps_taken) > 0.1 * np.max(steps_taken))
+    return float(np.max(rates)), varied and bool(np.ptp(rates) < 0.01 * np.max(rates))
 
 
 def q_bounded(log: Log) -> Finding:
@@ -90,6 +99,17 @@ def q_bounded(log: Log) -> Finding:
     if returns is not None and not returns.rose:
         # A learning rate that falls to 0 stops the growth of the worst values, too.
         growing = growing or end.median > 10 * window(size, 0.1, 0.25).median
+    mean = log.first("q_mean", "q_max")
+    flat = returns is not None and not returns.rose and not returns.sparse
+    if flat and mean is not None and (factor := _compounds(mean)):
+        span = (float(mean.steps[len(mean) // 4]), float(mean.steps[-1]))
+        return Alarm(
+            "q-value-divergence",
+            f"|Q| grows by the same factor again and again in {steps(span)}, {show(factor)} times in "
+            "all, as values do that feed on themselves; true values are approached ever more slowly",
+            span,
+            {"factor": factor, "q": end.median},
+        )
     if bound is not None and bound > 0:
         limit = _BEYOND * bound
         if end.median > limit and growing:
@@ -122,6 +142,17 @@ def q_bounded(log: Log) -> Finding:
             strength=0.8,
         )
     return Clear(f"|Q| ends at {show(end.median)}; the log has no return to compare it with")
+
+
+def _compounds(q: Series) -> float:
+    """By how much |Q| grew after the first quarter, 0 if not at a constant rate: x 1.25 in each sixth."""
+    later = Series(q.steps[len(q) // 4 :], np.abs(q.values[len(q) // 4 :]))
+    if len(later) < 18:
+        return 0.0
+    middles = np.maximum(blocks(later, 6)[0], 1e-12)
+    ratios = middles[1:] / middles[:-1]
+    steady = ratios.min() > _COMPOUND and ratios[-1] > 0.75 * ratios[0]
+    return float(middles[-1] / middles[0]) if steady else 0.0
 
 
 def q_varies(log: Log) -> Finding:
@@ -248,7 +279,8 @@ DETECTORS: tuple[Detector, ...] = (
         "|Q| <= r_max / (1 - gamma). The bound is taken from the returns of the log (or --set "
         "reward_max=R), and an alarm needs ten times that and a growth that goes on: values that "
         "rise from 0 to their true level pass, and so do rewards that are rescaled after they "
-        "are logged.",
+        "are logged. Below that bound a growth by the same factor again and again is an alarm where the "
+        "return does not rise: true values are approached ever more slowly.",
         (need("q_max", "q_mean", least=10),),
         q_bounded,
         (faults.Q_DIVERGENCE,),
