@@ -29,6 +29,7 @@ from ladders.grading import (
     exactness,
     grade,
     lagging_policy,
+    locked_in,
     passing,
     signature,
     wrong_answers,
@@ -232,7 +233,8 @@ def _unexplained(exam: Exam, sheets: list[Sheet], stable: np.ndarray) -> bool:
     """Whether two questions stay wrong although two at least as hard are answered right by all runs.
 
     As hard means: information has to travel as far, and later values have to be known as exactly. A
-    policy that is still improving is let off where its answer is right for what it does later on.
+    policy that is still improving is let off where its answer is right for what it does later on, and
+    one that settled early where it hardly tried the right action.
     """
     depth, exact = depths(exam), exactness(exam)
     right = ~wrong_answers(exam, sheets).any(axis=0)
@@ -241,7 +243,7 @@ def _unexplained(exam: Exam, sheets: list[Sheet], stable: np.ndarray) -> bool:
     )
     guilty = [
         question
-        for question in np.nonzero(stable & ~excused.any(axis=0))[0]
+        for question in np.nonzero(stable & ~excused.any(axis=0) & ~locked_in(exam, sheets))[0]
         if (right & (depth >= depth[question]) & (exact >= exact[question])).sum() >= 2
     ]
     return len(guilty) >= 2

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ladders.exam import Exam
-from ladders.grading import Grade, Sheet, signature
+from ladders.grading import Grade, Sheet, locked_in, signature
 from ladders.semantics import Belief
 from rlcheck.records import Outcome, Status
 
@@ -98,6 +98,12 @@ def undecided_message(exam: Exam, graded: Grade, sheets: Sequence[Sheet]) -> str
         "a correct agent that learns slowly (a slow target network, a late start, few updates) "
         "looks like this too; faster settings or a larger budget (--budget thorough) would tell",
     ]
+    settled = named_questions(exam, locked_in(exam, sheets))
+    if settled:
+        lines.append(
+            f"the right action was hardly tried in {', '.join(settled[:4])}: a policy that settles before "
+            "late rewards are known does that; more exploration or a slower actor would tell"
+        )
     leaning = [f"{fault} ({weight:.0%})" for fault, weight in graded.ranked_faults()[:2]]
     if graded.innocent < 0.5:
         lines.append("if it is a fault, the answers fit best: " + ", ".join(leaning))

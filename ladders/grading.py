@@ -28,12 +28,16 @@ import numpy as np
 from ladders.exam import Exam, delay_unit
 from ladders.mdp import optimal_control, policy_evaluation
 from ladders.semantics import CORRECT, NOT_LEARNED, SHRUNK, SWEEPS, UNKNOWN, Belief
+from ladders.shown_discount import FAR, shown_discount
 
 FLOOR, SCALE, CAUTION = 0.05, 0.12, 0.5
 VALUE_WEIGHT = 6.0
 PRIOR = {CORRECT: 1.0, NOT_LEARNED: 0.2, "terminal-bootstrap": 0.1, "truncation-as-terminal": 0.1}
 PRIOR_FAULT = 0.05
 """Weights before any answer: most code is right, and masks are what it gets wrong most often."""
+REFUTED = 100.0
+HARDLY = 0.1
+"""Share of its visits below which an action was hardly tried."""
 PASSING = (SHRUNK, UNKNOWN)
 """Ways of not having learned yet that more training must end."""
 MEAN_GAP = 0.9
@@ -56,6 +60,7 @@ class Sheet:
         late: [S, 2] how often each action was executed in the last fifth of training.
         value_based: whether the agent acts greedily on Q-values, so that what it would do in a state
             that it did not visit lately is known from its answer.
+        early: [S, 2] how often each action was executed before the last fifth, None where not known.
     """
 
     seed: int
@@ -64,6 +69,7 @@ class Sheet:
     values: np.ndarray
     late: np.ndarray
     value_based: bool = False
+    early: np.ndarray | None = None
 
     @staticmethod
     def from_evidence(
@@ -73,7 +79,9 @@ class Sheet:
         late = np.array(evidence["late"], dtype=float)
         values = evidence.get("values")
         known = np.full(len(late), np.nan) if values is None else np.array(values, dtype=float)
-        return Sheet(seed, steps, np.array(evidence["answers"]), known, late, value_based)
+        early = np.array(evidence["counts"], dtype=float) - late
+        answers = np.array(evidence["answers"])
+        return Sheet(seed, steps, answers, known, late, value_based, early)
 
 
 @dataclass(frozen=True)
@@ -155,6 +163,21 @@ def lagging_policy(exam: Exam, sheet: Sheet) -> Belief:
     return Belief(NOT_LEARNED, "policy still improving", q_values, values, gaps)
 
 
+def locked_in(exam: Exam, sheets: Sequence[Sheet]) -> np.ndarray:
+    """[D] bool, questions that all runs answer wrongly and have hardly tried the right action of.
+
+    A policy that settles on what pays at once, before late rewards are known, never learns of them: its
+    wrong answer says how fast it settled, and nothing about the discount.
+    """
+    wrong = wrong_answers(exam, sheets).all(axis=0)
+    known = [sheet.early for sheet in sheets if sheet.early is not None and not sheet.value_based]
+    if len(known) < len(sheets):
+        return np.zeros_like(wrong)
+    tried = np.sum(known, axis=0)[exam.decisions]
+    right = (exam.beliefs[0].gaps[exam.decisions] > 0).astype(int)
+    return wrong & (tried[np.arange(len(right)), right] < HARDLY * tried.sum(axis=1))
+
+
 def _unfinished_beliefs(exam: Exam, *kinds: str) -> list[Belief]:
     """The exam's beliefs of learners that are not done, of these kinds (SWEEPS and others)."""
     return [b for b in exam.beliefs if b.fault == NOT_LEARNED and b.variant.endswith(kinds)]
@@ -215,29 +238,13 @@ def grade(exam: Exam, sheets: Sequence[Sheet], stalled: bool = False) -> Grade:
         stalled: larger budgets have changed nothing, so that estimates on their way from zero are no
             explanation any more, nor is a critic that lags (a target network copied seldom still is).
     """
-    reached = np.sum([sheet.late.sum(axis=1) for sheet in sheets], axis=0) > 0
-    scores: dict[str, list[tuple[float, Belief]]] = {}
-    fits: dict[int, float] = {}
-    with_values = any(np.isfinite(sheet.values).any() for sheet in sheets)
-    for belief in exam.beliefs:
-        if belief.fault == NOT_LEARNED or (stalled and passing(belief)):
-            continue
-        probabilities = answer_probabilities(exam, belief)
-        score = sum(log_likelihood(sheet.answers, probabilities) for sheet in sheets)
-        if with_values and belief.fault != CORRECT:
-            fits[id(belief)] = sum(value_log_likelihood(s, belief, reached) for s in sheets)
-        scores.setdefault(belief.fault, []).append((CAUTION * score, belief))
-    # Values rank faults among each other: the best fit costs nothing, so that they neither convict
-    # nor acquit (a critic may work on scaled rewards).
-    closest = max(fits.values(), default=0.0)
-    scores = {
-        fault: [(s + CAUTION * (fits.get(id(b), closest) - closest), b) for s, b in found]
-        for fault, found in scores.items()
-    }
+    discount = shown_discount(exam.mdp, [sheet.values for sheet in sheets])
+    scores = _scores(exam, sheets, stalled, discount)
+    ended = _ended(exam, sheets, stalled, discount)
     unfinished = [
         CAUTION * score
         for name, score in _unfinished(exam, sheets).items()
-        if not (stalled and name.endswith(PASSING))
+        if not name.endswith(ended)
     ]
     best = {fault: max(found, key=lambda pair: pair[0])[1] for fault, found in scores.items()}
     weights = {
@@ -249,6 +256,61 @@ def grade(exam: Exam, sheets: Sequence[Sheet], stalled: bool = False) -> Grade:
     total = sum(np.exp(weight - top) for weight in weights.values())
     posterior = {name: float(np.exp(weight - top) / total) for name, weight in weights.items()}
     return Grade(posterior, best, wrong_answers(exam, sheets).mean(axis=0))
+
+
+def _scores(
+    exam: Exam, sheets: Sequence[Sheet], stalled: bool, discount: float | None
+) -> dict[str, list[tuple[float, Belief]]]:
+    """Log-likelihood of every belief but the unfinished ones, by fault.
+
+    Values rank faults among each other: the best fit costs nothing, so that they neither convict nor
+    acquit (a critic may work on scaled rewards). The discount that they show does not depend on scale.
+    """
+    reached = np.sum([sheet.late.sum(axis=1) for sheet in sheets], axis=0) > 0
+    with_values = any(np.isfinite(sheet.values).any() for sheet in sheets)
+    found: list[tuple[float, float | None, Belief]] = []
+    for belief in exam.beliefs:
+        if belief.fault == NOT_LEARNED or (stalled and passing(belief)):
+            continue
+        probabilities = answer_probabilities(exam, belief)
+        score = CAUTION * sum(log_likelihood(sheet.answers, probabilities) for sheet in sheets)
+        fit = None
+        if with_values and belief.fault != CORRECT:
+            fit = sum(value_log_likelihood(s, belief, reached) for s in sheets)
+        misfit = 0.0 if discount is None else _misfit(exam, belief, discount)
+        found.append((score - misfit, fit, belief))
+    closest = max((fit for _, fit, _ in found if fit is not None), default=0.0)
+    scores: dict[str, list[tuple[float, Belief]]] = {}
+    for score, fit, belief in found:
+        behind = 0.0 if fit is None else fit - closest
+        scores.setdefault(belief.fault, []).append((score + CAUTION * behind, belief))
+    return scores
+
+
+def _ended(
+    exam: Exam, sheets: Sequence[Sheet], stalled: bool, discount: float | None
+) -> tuple[str, ...]:
+    """The ways of not having learned yet that larger budgets should have ended.
+
+    Values on their way from zero stay an explanation where the policy had settled before they arrived,
+    unless the agent shows another discount than its own.
+    """
+    if not stalled:
+        return ()
+    wrong = wrong_answers(exam, sheets).all(axis=0)
+    settled_early = wrong.any() and locked_in(exam, sheets)[wrong].all()
+    own = discount is None or abs(discount - exam.gamma) <= FAR
+    return (UNKNOWN,) if settled_early and own else PASSING
+
+
+def _misfit(exam: Exam, belief: Belief, shown: float) -> float:
+    """What a belief about the discount loses, in log, by the one that values show."""
+    if not belief.fault.startswith("discount-"):
+        return 0.0
+    own = shown_discount(exam.mdp, [belief.values])
+    if own is None:
+        return 0.0
+    return REFUTED if abs(own - shown) > FAR else min(3.0, abs(own - shown) / 0.005)
 
 
 def contradictions(exam: Exam, belief: Belief, sheets: Sequence[Sheet]) -> np.ndarray:
