@@ -101,8 +101,8 @@ def undecided_message(exam: Exam, graded: Grade, sheets: Sequence[Sheet]) -> str
     settled = named_questions(exam, locked_in(exam, sheets))
     if settled:
         lines.append(
-            f"the right action was hardly tried in {', '.join(settled[:4])}: a policy that settles before "
-            "late rewards are known does that; more exploration or a slower actor would tell"
+            f"the right action was hardly tried in {', '.join(settled[:4])}: so does a policy that "
+            "settles before late rewards are known; more exploration or a slower actor would tell"
         )
     leaning = [f"{fault} ({weight:.0%})" for fault, weight in graded.ranked_faults()[:2]]
     if graded.innocent < 0.5:
