@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-TUNING, FIRST_TEST, SECOND_TEST, TEST = "tuning", "first_test", "second_test", "test"
-HALVES = (TUNING, FIRST_TEST, SECOND_TEST, TEST)
-FIRST_SEED = {TUNING: 0, FIRST_TEST: 1000, SECOND_TEST: 2000, TEST: 3000}
+TUNING, FIRST_TEST, SECOND_TEST, THIRD_TEST, TEST = HALVES = (
+    "tuning", "first_test", "second_test", "third_test", "test",
+)  # fmt: skip
+FIRST_SEED = {half: 1000 * at for at, half in enumerate(HALVES)}
 
 
 @dataclass(frozen=True, slots=True)

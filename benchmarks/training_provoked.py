@@ -88,6 +88,7 @@ OWN_ENVIRONMENTS: Mapping[str, Callable[[bool], Any]] = {
     "GridWorld-9x9": _grid(9),
     "Pits-6x6": lambda _: tabular(gridworld(_PITS), max_steps=40, name="Pits-6x6"),
     "RandomMDP": lambda _: random_mdp(),
+    "RandomMDP-20": lambda _: random_mdp(20, 3, 60),
     "RandomMDP-30": lambda _: random_mdp(30, 2, 100),
     "Warehouse": lambda sick: tabular(warehouse(_PICKED if sick else 0.0), _TIME, "Warehouse"),
 }

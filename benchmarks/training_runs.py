@@ -3,7 +3,7 @@
     python -m benchmarks.training_runs train --half test [--minutes 9] [--only GLOB]
     python -m benchmarks.training_runs judge --half test [--others] [-v]
 
-Halves are tuning, first_test, second_test and test.
+Halves are tuning, first_test, second_test, third_test and test.
 `train` runs every group of `training_halves` that the file of its half does not hold yet, and stores what
 was logged, thinned to 200 records; it stops after so many minutes and goes on when called again.
 `judge` prints how many pathological runs were flagged and named right first, how early a monitor would

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.training_groups import FIRST_TEST, HALVES, SECOND_TEST, TEST, TUNING
+from benchmarks.training_groups import FIRST_TEST, HALVES, SECOND_TEST, TEST, THIRD_TEST, TUNING
 from benchmarks.training_halves import GROUPS, UNSEEN
 from benchmarks.training_runs import runs, runs_file
 from rlcheck.signals.findings import PREFIX
@@ -30,10 +30,12 @@ def test_settings_of_healthy_trainings_are_usual_ones():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("half", [TUNING, FIRST_TEST, SECOND_TEST])
-def test_runs_that_have_been_seen(half):
+@pytest.mark.parametrize(
+    ("half", "least"), [(TUNING, 0.9), (FIRST_TEST, 0.85), (SECOND_TEST, 0.9), (THIRD_TEST, 0.75)]
+)
+def test_runs_that_have_been_seen(half, least):
     assert runs_file(half).stat().st_size < 2e6
     said = [(run.group, row("", "", run.log).named.removeprefix(PREFIX)) for run in runs(half)]
     assert [group.name for group, name in said if name and not group.faults] == []
     named = [name in group.faults for group, name in said if group.faults]
-    assert sum(named) >= 0.85 * len(named)
+    assert sum(named) >= least * len(named)
