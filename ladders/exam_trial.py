@@ -11,6 +11,7 @@ from ladders.behaviour import lone_choices
 from ladders.env import chosen_actions, encode_states
 from ladders.exam import Exam, design
 from ladders.recording import action_counts
+from ladders.target_checks import lagged
 from ladders.tasks import Recording
 from ladders.training import exam_gamma, train
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject
@@ -32,6 +33,8 @@ def take_exam(subject: AgentSubject, trial: Trial, context: Context) -> Evidence
         seconds -= max((float(r["before"]) for r in trained.recording.records()), default=0.0)
     answers = read_answers(exam, trained.agent, trained.recording, trained.continuous)
     untrained = {"still": list(trained.still), "tensors": trained.tensors}
+    if trained.still and trained.agent.parameters is not None:
+        untrained["targets"] = sorted(lagged(trained.agent.parameters()))
     return {"seconds": seconds, **answers, **untrained}
 
 

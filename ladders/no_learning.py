@@ -57,22 +57,19 @@ def learns_nothing(
 
 
 def never_refreshed(steps: int, evidence: Sequence[Evidence]) -> Outcome | None:
-    """Failed if, of all tensors, those of the target network alone are still as they were at first.
+    """Failed if, of all tensors, the copies of trained ones alone are still as they were at first.
 
     Nature's DQN copies every 10,000 gradient steps of 4 environment steps each (Mnih et al. 2015).
     """
-    still = [one.get("still", ()) for one in evidence]
-    if steps < RAREST_COPY or not all(names and _all_target(names) for names in still):
+    still = [sorted(one.get("still", ())) for one in evidence]
+    copies = [one.get("targets", []) for one in evidence]
+    if steps < RAREST_COPY or still != copies or not all(still):
         return None
     message = (
         f"after {steps:,} steps {len(still[0])} tensors are bit for bit as they were at first, all of "
-        f"them of the target network: {', '.join(list(still[0])[:4])}"
+        f"them of the target network: {', '.join(still[0][:4])}"
     )
     return Outcome(Status.FAILED, message, {"steps": steps}, {"target-never-updated": 0.9})
-
-
-def _all_target(names: Sequence[str]) -> bool:
-    return all("target" in name for name in names)
 
 
 def easiest(exam: Exam) -> np.ndarray:

@@ -40,17 +40,21 @@ def test_an_interval_under_a_name_of_the_agents_own():
     assert _few(SimpleNamespace(target_sync_steps=10_000)) is None
 
 
+COPIES = ["target.0.bias", "target.0.weight"]
+
+
 @pytest.mark.parametrize(
-    ("steps", "still", "accused"),
+    ("steps", "still", "copies", "accused"),
     [
-        (65_536, ("target.0.weight", "target.0.bias"), True),
-        (32_768, ("target.0.weight", "target.0.bias"), False),
-        (65_536, ("target.0.weight", "online.0.weight"), False),
-        (65_536, (), False),
+        (65_536, COPIES, COPIES, True),
+        (32_768, COPIES, COPIES, False),
+        (65_536, [*COPIES, "online.0.weight"], COPIES, False),
+        (65_536, ["random.target.weight"], [], False),
+        (65_536, [], COPIES, False),
     ],
 )
-def test_after_very_many_steps_a_target_network_has_moved(steps, still, accused):
-    outcome = never_refreshed(steps, [{"still": still}] * 2)
+def test_after_very_many_steps_a_target_network_has_moved(steps, still, copies, accused):
+    outcome = never_refreshed(steps, [{"still": still, "targets": copies}] * 2)
     assert (outcome is not None) is accused
     if outcome is not None:
         assert outcome.suspects == {"target-never-updated": 0.9}
