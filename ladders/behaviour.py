@@ -79,8 +79,14 @@ def train_eval_mismatch(exam: Exam, sheets: Sequence[Evidence]) -> Outcome | Non
         f"`predict` names another action than training took at {differ} of {of} questions where "
         "training had made up its mind; expected them to agree"
     )
-    inverted = all(differ > 0.9 * of for differ, of in found)
     suspects = {"train-eval-mismatch": 0.9}
-    if inverted:
+    if all(differ > 0.9 * of for differ, of in found) and not trained_rightly(exam, sheets):
         suspects = {"train-eval-mismatch": 0.5, "action-permuted": 0.45}
     return Outcome(Status.FAILED, message, {"differ": found}, suspects)
+
+
+def trained_rightly(exam: Exam, sheets: Sequence[Evidence]) -> bool:
+    """Whether what training did at last was mostly right: then it numbers its actions rightly."""
+    late = np.sum([sheet["late"] for sheet in sheets], axis=0)[exam.decisions]
+    right = (exam.beliefs[0].gaps[exam.decisions] > 0).astype(int)
+    return bool(late[np.arange(len(right)), right].sum() > CLEAR_SHARE * late.sum())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ladders.behaviour import lone_choices, no_exploration
+from ladders.behaviour import lone_choices, no_exploration, train_eval_mismatch
 from ladders.exam import design
 from rlcheck.records import Context, Settings, Status
 
@@ -55,3 +55,16 @@ def test_an_agent_that_never_draws_is_named(choose):
 def test_one_action_everywhere_may_also_be_a_wrapper():
     assert "action-not-executed" in judged(lambda visit, rng: 1).suspects
     assert "action-not-executed" not in judged(lambda visit, rng: visit // 40 % 2).suspects
+
+
+@pytest.mark.parametrize("numbered_rightly", [True, False])
+def test_the_worst_action_in_evaluation_is_no_permutation_if_training_was_right(numbered_rightly):
+    right = (EXAM.beliefs[0].gaps[EXAM.decisions] > 0).astype(int)
+    did = right if numbered_rightly else 1 - right
+    late = np.zeros((EXAM.mdp.n_states, 2))
+    late[EXAM.decisions, did] = 60
+    late[EXAM.decisions, 1 - did] = 3
+    sheets = [{"late": late.tolist(), "answers": (1 - did).tolist()}] * 2
+    suspects = train_eval_mismatch(EXAM, sheets).suspects
+    assert max(suspects, key=suspects.get) == "train-eval-mismatch"
+    assert ("action-permuted" in suspects) is not numbered_rightly
