@@ -71,6 +71,7 @@ def main() -> None:
         times = {watched: trained(options.steps, options.rollout, watched) for watched in order}
         overheads.append(times[True][0] / times[False][0] - 1.0)
         shares.append(times[True][1] / times[True][0])
+        print(f"pair {pair}: {overheads[-1]:+.2%}, inside {shares[-1]:.2%}", flush=True)
     low, middle, high = statistics.quantiles(overheads, n=4)
     records = options.steps // options.rollout
     print(f"{options.pairs} pairs of {options.steps:,} steps, {records} records each")
