@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.naming_summary import share
 from benchmarks.unseen.record import Record
 from benchmarks.unseen.records import RECORDS
 
@@ -107,6 +108,24 @@ def table(answers: list[dict]) -> str:
     return head + "\n".join(lines)
 
 
+def summary(answers: list[dict]) -> str:
+    """The figures, with exact 95 % intervals."""
+    words = {
+        bool(truth): [judged(a) for a in answers if bool(a["truth"]) == truth] for truth in (0, 1)
+    }
+    right, wrong = words[False], words[True]
+    caught = sum(word in ("named", "MISNAMED") for word in wrong)
+    lines = [
+        f"correct agents accused: {share(right.count('ACCUSED'), len(right))}",
+        f"correct agents passed: {share(right.count('passed'), len(right))}",
+        f"faulty agents failed: {share(caught, len(wrong))}",
+        f"faulty agents named first: {share(wrong.count('named'), len(wrong))}",
+        f"faulty agents inconclusive: {share(wrong.count('inconclusive'), len(wrong))}",
+        f"faulty agents passed: {share(wrong.count('MISSED'), len(wrong))}",
+    ]
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
@@ -120,7 +139,7 @@ def main() -> None:
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     answers = [json.loads(line) for line in lines]
     if options.table:
-        print(table(answers))
+        print(summary(answers), table(answers), sep="\n\n")
         return
     start, known = time.time(), {a["name"] for a in answers}
     chosen = {r.name: r for glob in options.only for r in RECORDS if fnmatch.fnmatch(r.name, glob)}

@@ -38,7 +38,6 @@ class TableActorCritic:
             delta = target - self.value[s]
             self.value[s] += self.critic_rate * delta
             p = self.pi(obs)
-            p = 0.98 * p + 0.02 / self.n
             self.preferences[s] += self.actor_rate * delta * (np.eye(self.n)[action] - p)
             obs = nxt
             if terminated or truncated:
