@@ -225,7 +225,10 @@ def never_amplified(run: Run, case: Case) -> Mismatch | None:
     message = (
         "rewards that hardly differ give larger advantages than the definition, or others' signs"
     )
-    return Mismatch(message, case, due, got, (int(np.argmax(wrong)),))
+    usual = {**case, "rewards": np.array([1.0, 0.0])}
+    right = run.compare(usual, run.definition(usual), "") is None
+    suspects = ("guard-subtracted",) if right else ()
+    return Mismatch(message, case, due, got, (int(np.argmax(wrong)),), suspects=suspects)
 
 
 def worked_examples(where: Domain) -> st.SearchStrategy[Case]:
