@@ -22,12 +22,14 @@ from ladders.behaviour import no_exploration, train_eval_mismatch
 from ladders.exam import Exam, delay_unit, design
 from ladders.exam_report import failed_outcome, named_questions, undecided_message
 from ladders.grading import (
+    PASSING,
     Grade,
     Sheet,
     contradictions,
     depths,
     exactness,
     grade,
+    hides_values,
     lagging_policy,
     locked_in,
     passing,
@@ -35,6 +37,7 @@ from ladders.grading import (
     wrong_answers,
 )
 from ladders.no_learning import learns_nothing, never_refreshed
+from ladders.semantics import UNKNOWN
 from ladders.soft import indifferent_to_discount, indifferent_under_entropy
 from ladders.training import exam_gamma, knows_gamma
 from rlcheck.records import Budget, Context, Evidence, More, Outcome, Status, Trial
@@ -46,6 +49,8 @@ FEWEST_STEPS = 2_048
 SPEED_STEPS = 512
 MOST_SEEDS = 6
 SETTLED = 0.05
+KNOWN = 0.3
+"""How near a value of 2 or -2 must be to count as known."""
 LEVELS = {Budget.QUICK: 4, Budget.STANDARD: 4, Budget.THOROUGH: 6}
 FIRST_TRIAL_S = 20.0
 LONGEST_TRIAL_S = {Budget.QUICK: 60.0, Budget.STANDARD: 120.0, Budget.THOROUGH: 900.0}
@@ -160,9 +165,15 @@ def _failed(
     if len(levels) < 2:
         return None
     before, now = (levels[steps] for steps in sorted(levels)[-2:])
-    graded = grade(exam, [*before, *now], stalled=_stalled(exam, levels))
+    ended = _ended(exam, levels)
+    graded = grade(exam, [*before, *now], ended)
     if graded.innocent >= context.settings.alpha:
         return None
+    if not np.array_equal(
+        *(np.round(wrong_answers(exam, one).mean(axis=0)) for one in (before, now))
+    ):
+        # What was still wrong with fewer steps alone says nothing about which mistake it is.
+        graded = grade(exam, now, ended)
     stable = _stable(exam, before, now)
     suspects = _named(exam, graded, [*before, *now], now, stable)
     if not suspects and _unexplained(exam, [*before, *now], stable):
@@ -170,6 +181,29 @@ def _failed(
     if not suspects or (may_go_on and passing(graded.best[next(iter(suspects))])):
         return None
     return failed_outcome(exam, graded, suspects, [*before, *now], stable)
+
+
+def _ended(exam: Exam, levels: dict[int, list[Sheet]]) -> tuple[str, ...]:
+    """The ways of not having learned yet that these levels rule out."""
+    if _stalled(exam, levels):
+        return PASSING
+    return (UNKNOWN,) if _limits_known(exam, levels) else ()
+
+
+def _limits_known(exam: Exam, levels: dict[int, list[Sheet]]) -> bool:
+    """Whether a critic must know by now what is behind time limits.
+
+    It shows the right values there at two levels, or three budgets have changed no wrong answer there.
+    """
+    steps = sorted(levels)
+    behind = (exam.mdp.truncated[:, :, None] * exam.mdp.transitions).any(axis=(0, 1))
+    shown = np.array([sheet.values[behind] for n in steps[-2:] for sheet in levels[n]])
+    if (np.abs(shown - exam.beliefs[0].values[behind]) < KNOWN).all():
+        return True
+    cut = exam.mdp.truncated[exam.decisions].any(axis=1)
+    mostly = [np.round(wrong_answers(exam, levels[n]).mean(axis=0))[cut] for n in steps[-3:]]
+    unchanged = all(np.array_equal(one, mostly[0]) for one in mostly)
+    return len(steps) >= 3 and bool(mostly[0].any()) and unchanged
 
 
 def _stalled(exam: Exam, levels: dict[int, list[Sheet]]) -> bool:
@@ -202,7 +236,7 @@ def _leaning(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> bo
     if len(levels) < 2 or len(levels[max(levels)]) >= MOST_SEEDS:
         return False
     before, now = (levels[steps] for steps in sorted(levels)[-2:])
-    graded = grade(exam, [*before, *now], stalled=_stalled(exam, levels))
+    graded = grade(exam, [*before, *now], _ended(exam, levels))
     stable = _stable(exam, before, now)
     return graded.innocent < 0.5 and bool(_named(exam, graded, [*before, *now], now, stable))
 
@@ -234,16 +268,17 @@ def _unexplained(exam: Exam, sheets: list[Sheet], stable: np.ndarray) -> bool:
 
     As hard means: information has to travel as far, and later values have to be known as exactly. A
     policy that is still improving is let off where its answer is right for what it does later on, and
-    one that settled early where it hardly tried the right action.
+    one that shows no values where it hardly tried the right action: it may have settled early.
     """
     depth, exact = depths(exam), exactness(exam)
     right = ~wrong_answers(exam, sheets).any(axis=0)
     excused = np.array(
         [(lagging_policy(exam, s).gaps[exam.decisions] > 0) == (s.answers == 1) for s in sheets]
     )
+    let_off = excused.any(axis=0) | (locked_in(exam, sheets) & hides_values(sheets))
     guilty = [
         question
-        for question in np.nonzero(stable & ~excused.any(axis=0) & ~locked_in(exam, sheets))[0]
+        for question in np.nonzero(stable & ~let_off)[0]
         if (right & (depth >= depth[question]) & (exact >= exact[question])).sum() >= 2
     ]
     return len(guilty) >= 2

@@ -229,18 +229,19 @@ def _unfinished(exam: Exam, sheets: Sequence[Sheet]) -> dict[str, float]:
     return found
 
 
-def grade(exam: Exam, sheets: Sequence[Sheet], stalled: bool = False) -> Grade:
+def grade(exam: Exam, sheets: Sequence[Sheet], ended: tuple[str, ...] = ()) -> Grade:
     """The posterior given the sheets of all runs.
 
     Args:
         exam: the questions, with the beliefs of every hypothesis.
         sheets: one a run.
-        stalled: larger budgets have changed nothing, so that estimates on their way from zero are no
-            explanation any more, nor is a critic that lags (a target network copied seldom still is).
+        ended: the ways of not having learned yet (of `PASSING`) that larger budgets have ruled out; a
+            target network that is copied seldom stays one.
     """
     discount = shown_discount(exam.mdp, [sheet.values for sheet in sheets])
-    scores = _scores(exam, sheets, stalled, discount)
-    ended = _ended(exam, sheets, stalled, discount)
+    scores = _scores(exam, sheets, ended, discount)
+    if _settled_early(exam, sheets, discount):
+        ended = tuple(kind for kind in ended if kind != SHRUNK)
     unfinished = [
         CAUTION * score
         for name, score in _unfinished(exam, sheets).items()
@@ -259,18 +260,18 @@ def grade(exam: Exam, sheets: Sequence[Sheet], stalled: bool = False) -> Grade:
 
 
 def _scores(
-    exam: Exam, sheets: Sequence[Sheet], stalled: bool, discount: float | None
+    exam: Exam, sheets: Sequence[Sheet], ended: tuple[str, ...], discount: float | None
 ) -> dict[str, list[tuple[float, Belief]]]:
-    """Log-likelihood of every belief but the unfinished ones, by fault.
+    """Log-likelihood of every belief but the unfinished ones and those that have `ended`, by fault.
 
     Values rank faults among each other: the best fit costs nothing, so that they neither convict nor
     acquit (a critic may work on scaled rewards). The discount that they show does not depend on scale.
     """
     reached = np.sum([sheet.late.sum(axis=1) for sheet in sheets], axis=0) > 0
-    with_values = any(np.isfinite(sheet.values).any() for sheet in sheets)
+    with_values = not hides_values(sheets)
     found: list[tuple[float, float | None, Belief]] = []
     for belief in exam.beliefs:
-        if belief.fault == NOT_LEARNED or (stalled and passing(belief)):
+        if belief.fault == NOT_LEARNED or belief.variant.endswith(ended):
             continue
         probabilities = answer_probabilities(exam, belief)
         score = CAUTION * sum(log_likelihood(sheet.answers, probabilities) for sheet in sheets)
@@ -287,20 +288,21 @@ def _scores(
     return scores
 
 
-def _ended(
-    exam: Exam, sheets: Sequence[Sheet], stalled: bool, discount: float | None
-) -> tuple[str, ...]:
-    """The ways of not having learned yet that larger budgets should have ended.
+def hides_values(sheets: Sequence[Sheet]) -> bool:
+    """Whether no run shows any value."""
+    return not any(np.isfinite(sheet.values).any() for sheet in sheets)
 
-    Values on their way from zero stay an explanation where the policy had settled before they arrived,
-    unless the agent shows another discount than its own.
+
+def _settled_early(exam: Exam, sheets: Sequence[Sheet], discount: float | None) -> bool:
+    """Whether the policy had settled before late rewards were known.
+
+    Then values on their way from zero stay an explanation, unless the agent shows its values, and they
+    do not show the right discount.
     """
-    if not stalled:
-        return ()
     wrong = wrong_answers(exam, sheets).all(axis=0)
-    settled_early = wrong.any() and locked_in(exam, sheets)[wrong].all()
-    own = discount is None or abs(discount - exam.gamma) <= FAR
-    return (UNKNOWN,) if settled_early and own else PASSING
+    hidden = hides_values(sheets)
+    right = discount is not None and abs(discount - exam.gamma) <= FAR
+    return bool(wrong.any() and locked_in(exam, sheets)[wrong].all() and (hidden or right))
 
 
 def _misfit(exam: Exam, belief: Belief, shown: float) -> float:

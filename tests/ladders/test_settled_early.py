@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ladders.exam import design
-from ladders.grading import Sheet, grade, locked_in
+from ladders.grading import PASSING, Sheet, grade, locked_in
 from ladders.semantics import CORRECT
 from ladders.shown_discount import shown_discount, walks
 
@@ -45,7 +45,7 @@ def test_late_rewards_convict_where_they_were_tried_or_values_show_the_discount(
     tried, shown, accused
 ):
     values = None if shown is None else BELIEFS[shown].values
-    graded = grade(EXAM, sheets(tried, values), stalled=True)
+    graded = grade(EXAM, sheets(tried, values), PASSING)
     assert (graded.innocent < 0.01) is accused
     if accused:
         assert graded.ranked_faults()[0][0] == "discount-applied-twice"
