@@ -67,7 +67,9 @@ def test_green_says_what_was_verified(rlcheck):
 def test_an_undiagnosed_failure_names_the_check(rlcheck):
     ran = rlcheck("run", "subjects.py:negative", "--as", "double")
     assert "FAILED  subjects.py:negative: double/positive\n    f(1) should be positive" in ran.out
-    assert "blocked      double/is-twice, sure: needs double/positive, which did not pass" in ran.out
+    assert (
+        "blocked      double/is-twice, sure: needs double/positive, which did not pass" in ran.out
+    )
     assert "Learn more    rlcheck explain double/positive" in ran.out
     assert ran.code == 1
 
