@@ -37,8 +37,9 @@ def runs(tmp_path_factory):
     return {
         "healthy": train(base / "healthy", sb3.PPO, 15_000, **SMALL_PPO),
         "learning rate 1": train(base / "lr", sb3.PPO, 6000, learning_rate=1.0, **SMALL_PPO),
-        "learning rate 0": train(base / "zero", sb3.PPO, 6000, learning_rate=0.0, **SMALL_PPO),
-        "entropy 10": train(base / "random", sb3.PPO, 6000, ent_coef=10.0, **SMALL_PPO),
+        # A policy that hardly moves is not called stuck before 15,000 steps.
+        "learning rate 0": train(base / "zero", sb3.PPO, 16_000, learning_rate=0.0, **SMALL_PPO),
+        "entropy 10": train(base / "random", sb3.PPO, 16_000, ent_coef=10.0, **SMALL_PPO),
         "dqn": train(base / "dqn", sb3.DQN, 6000, learning_starts=500, seed=0, device="cpu"),
     }
 
