@@ -88,5 +88,4 @@ def train_eval_mismatch(exam: Exam, sheets: Sequence[Evidence]) -> Outcome | Non
 def trained_rightly(exam: Exam, sheets: Sequence[Evidence]) -> bool:
     """Whether what training did at last was mostly right: then it numbers its actions rightly."""
     late = np.sum([sheet["late"] for sheet in sheets], axis=0)[exam.decisions]
-    right = (exam.beliefs[0].gaps[exam.decisions] > 0).astype(int)
-    return bool(late[np.arange(len(right)), right].sum() > CLEAR_SHARE * late.sum())
+    return bool(late[np.arange(len(late)), exam.right].sum() > CLEAR_SHARE * late.sum())

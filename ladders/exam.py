@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 
+from ladders.beliefs import Belief
 from ladders.mdp import MDP
 from ladders.questions import (
     BAD,
@@ -27,7 +28,7 @@ from ladders.questions import (
     pay_later,
     walk,
 )
-from ladders.semantics import Belief, all_beliefs, correct, terminal_bootstrap
+from ladders.semantics import all_beliefs, correct, terminal_bootstrap
 
 FORCED_REWARD = 2.0
 
@@ -51,6 +52,11 @@ class Exam:
     mdp: MDP
     decisions: np.ndarray
     beliefs: tuple[Belief, ...]
+
+    @property
+    def right(self) -> np.ndarray:
+        """[D] the right action of every decision."""
+        return (self.beliefs[0].gaps[self.decisions] > 0).astype(int)
 
     def question_of(self, state: int) -> Question:
         """The question that a state belongs to."""

@@ -14,15 +14,15 @@ Level n trains fresh agents with a budget of n steps, one a seed; budgets double
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ladders.behaviour import no_exploration, train_eval_mismatch
 from ladders.exam import Exam, delay_unit, design
+from ladders.exam_progress import mostly_wrong, ruled_out
 from ladders.exam_report import failed_outcome, named_questions, undecided_message
 from ladders.grading import (
-    PASSING,
     Grade,
     Sheet,
     contradictions,
@@ -32,14 +32,13 @@ from ladders.grading import (
     hides_values,
     lagging_policy,
     locked_in,
-    passing,
     signature,
     wrong_answers,
 )
 from ladders.no_learning import learns_nothing, never_refreshed
-from ladders.semantics import UNKNOWN
 from ladders.soft import indifferent_to_discount, indifferent_under_entropy
 from ladders.training import exam_gamma, knows_gamma
+from ladders.unfinished import passing
 from rlcheck.records import Budget, Context, Evidence, More, Outcome, Status, Trial
 
 Trials = Sequence[tuple[Trial, Evidence]]
@@ -48,9 +47,6 @@ FIRST_STEPS = 8_192
 FEWEST_STEPS = 2_048
 SPEED_STEPS = 512
 MOST_SEEDS = 6
-SETTLED = 0.05
-KNOWN = 0.3
-"""How near a value of 2 or -2 must be to count as known."""
 LEVELS = {Budget.QUICK: 4, Budget.STANDARD: 4, Budget.THOROUGH: 6}
 FIRST_TRIAL_S = 20.0
 LONGEST_TRIAL_S = {Budget.QUICK: 60.0, Budget.STANDARD: 120.0, Budget.THOROUGH: 900.0}
@@ -64,17 +60,18 @@ def judge_exam(trials: Trials, context: Context) -> Outcome | More:
     if len(trials) == 1:
         return _level(_first_steps(trials[0][1], exam), 0, context)
     levels = _by_level(exam, trials[1:], context)
-    steps = max(levels)
-    verdict = (
-        _passed(exam, levels[steps])
-        or _misbehaved(exam, trials[1:], levels, context)
-        or _failed(exam, levels, context, _may_go_on(trials, len(levels), context))
-    )
+    steps, may_go_on = max(levels), _may_go_on(trials, len(levels), context)
+    verdict = _passed(exam, levels[steps]) or _misbehaved(exam, trials[1:], levels, context)
     if verdict is not None:
         return verdict
-    if _leaning(exam, levels, context):
-        return _more_seeds(steps, trials, context)
-    if _may_go_on(trials, len(levels), context):
+    recent = _recent(exam, levels)
+    if recent is not None:
+        verdict = _failed(exam, recent, context, may_go_on)
+        if verdict is not None:
+            return verdict
+        if _leaning(exam, recent):
+            return _more_seeds(steps, trials, context)
+    if may_go_on:
         return _level(2 * steps, len(levels), context)
     return _settled(exam, trials[1:], levels, context) or _undecided(exam, levels)
 
@@ -155,90 +152,63 @@ def _misbehaved(
     return no_exploration(seen, context)
 
 
-def _failed(
-    exam: Exam, levels: dict[int, list[Sheet]], context: Context, may_go_on: bool
-) -> Outcome | None:
+@dataclass(frozen=True)
+class _Recent:
+    """The last two levels, graded together.
+
+    Args:
+        before, now: sheets of the level before the last, and of the last.
+        ended: the ways of not having learned yet that the levels rule out.
+        graded: the posterior given both.
+        stable: [D] bool, wrong in every run of both; one run in six may differ.
+    """
+
+    before: list[Sheet]
+    now: list[Sheet]
+    ended: tuple[str, ...]
+    graded: Grade
+    stable: np.ndarray
+
+    @property
+    def sheets(self) -> list[Sheet]:
+        """Of both levels."""
+        return [*self.before, *self.now]
+
+
+def _recent(exam: Exam, levels: dict[int, list[Sheet]]) -> _Recent | None:
+    """The last two levels, None where there is but one."""
+    if len(levels) < 2:
+        return None
+    before, now = (levels[steps] for steps in sorted(levels)[-2:])
+    ended = ruled_out(exam, levels)
+    stable = wrong_answers(exam, [*before, *now]).mean(axis=0) >= 1.0 - 1.0 / 6.0
+    return _Recent(before, now, ended, grade(exam, [*before, *now], ended), stable)
+
+
+def _failed(exam: Exam, recent: _Recent, context: Context, may_go_on: bool) -> Outcome | None:
     """Two successive levels bear the same wrong answers, which no learner of right code gives.
 
     A fault in a learner that is not done is named when it is done, if the budget allows.
     """
-    if len(levels) < 2:
-        return None
-    before, now = (levels[steps] for steps in sorted(levels)[-2:])
-    ended = _ended(exam, levels)
-    graded = grade(exam, [*before, *now], ended)
+    graded, sheets, stable = recent.graded, recent.sheets, recent.stable
     if graded.innocent >= context.settings.alpha:
         return None
-    if not np.array_equal(
-        *(np.round(wrong_answers(exam, one).mean(axis=0)) for one in (before, now))
-    ):
+    if not np.array_equal(mostly_wrong(exam, recent.before), mostly_wrong(exam, recent.now)):
         # What was still wrong with fewer steps alone says nothing about which mistake it is.
-        graded = grade(exam, now, ended)
-    stable = _stable(exam, before, now)
-    suspects = _named(exam, graded, [*before, *now], now, stable)
-    if not suspects and _unexplained(exam, [*before, *now], stable):
+        graded = grade(exam, recent.now, recent.ended)
+    suspects = _named(exam, graded, sheets, recent.now, stable)
+    if not suspects and _unexplained(exam, sheets, stable):
         suspects = {fault: 0.5 * weight for fault, weight in graded.ranked_faults()[:5]}
     if not suspects or (may_go_on and passing(graded.best[next(iter(suspects))])):
         return None
-    return failed_outcome(exam, graded, suspects, [*before, *now], stable)
+    return failed_outcome(exam, graded, suspects, sheets, stable)
 
 
-def _ended(exam: Exam, levels: dict[int, list[Sheet]]) -> tuple[str, ...]:
-    """The ways of not having learned yet that these levels rule out."""
-    if _stalled(exam, levels):
-        return PASSING
-    return (UNKNOWN,) if _limits_known(exam, levels) else ()
-
-
-def _limits_known(exam: Exam, levels: dict[int, list[Sheet]]) -> bool:
-    """Whether a critic must know by now what is behind time limits.
-
-    It shows the right values there at two levels, or three budgets have changed no wrong answer there.
-    """
-    steps = sorted(levels)
-    behind = (exam.mdp.truncated[:, :, None] * exam.mdp.transitions).any(axis=(0, 1))
-    shown = np.array([sheet.values[behind] for n in steps[-2:] for sheet in levels[n]])
-    if (np.abs(shown - exam.beliefs[0].values[behind]) < KNOWN).all():
-        return True
-    cut = exam.mdp.truncated[exam.decisions].any(axis=1)
-    mostly = [np.round(wrong_answers(exam, levels[n]).mean(axis=0))[cut] for n in steps[-3:]]
-    unchanged = all(np.array_equal(one, mostly[0]) for one in mostly)
-    return len(steps) >= 3 and bool(mostly[0].any()) and unchanged
-
-
-def _stalled(exam: Exam, levels: dict[int, list[Sheet]]) -> bool:
-    """Whether the agent is done learning: its values have settled, or four times the budget moved none.
-
-    Estimates on their way from zero pass from "half learned" to "all but exact" within a factor of about
-    two in steps, so no learner of right code stays at one wrong sheet over a factor of four.
-    """
-    steps = sorted(levels)
-    mostly = [np.round(wrong_answers(exam, levels[n]).mean(axis=0)) for n in steps[-3:]]
-    if len(steps) >= 3 and np.array_equal(mostly[0], mostly[1]) and np.array_equal(*mostly[1:]):
-        return True
-    before, now = (np.mean([s.values for s in levels[n]], axis=0) for n in steps[-2:])
-    change = np.abs(now - before) / np.maximum(np.abs(now), 0.1)
-    behind = (exam.mdp.truncated[:, :, None] * exam.mdp.transitions).any(axis=(0, 1))
-    inner = exam.mdp.start == 0
-    if not (np.isfinite(change[inner]).all() and np.isfinite(change[behind]).all()):
-        return False
-    return bool(np.quantile(change[inner], 0.9) < SETTLED and change[behind].max() < SETTLED)
-
-
-def _stable(exam: Exam, before: list[Sheet], now: list[Sheet]) -> np.ndarray:
-    """[D] bool, wrong in every run of two levels; one run in six may differ."""
-    wrong = wrong_answers(exam, [*before, *now])
-    return wrong.mean(axis=0) >= 1.0 - 1.0 / 6.0
-
-
-def _leaning(exam: Exam, levels: dict[int, list[Sheet]], context: Context) -> bool:
+def _leaning(exam: Exam, recent: _Recent) -> bool:
     """Whether two levels already bear the signature of a fault, and only certainty is missing."""
-    if len(levels) < 2 or len(levels[max(levels)]) >= MOST_SEEDS:
+    if len(recent.now) >= MOST_SEEDS or recent.graded.innocent >= 0.5:
         return False
-    before, now = (levels[steps] for steps in sorted(levels)[-2:])
-    graded = grade(exam, [*before, *now], _ended(exam, levels))
-    stable = _stable(exam, before, now)
-    return graded.innocent < 0.5 and bool(_named(exam, graded, [*before, *now], now, stable))
+    return bool(_named(exam, recent.graded, recent.sheets, recent.now, recent.stable))
 
 
 def _named(

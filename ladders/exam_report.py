@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ladders.beliefs import Belief
 from ladders.exam import Exam
 from ladders.grading import Grade, Sheet, locked_in, signature
-from ladders.semantics import Belief
 from rlcheck.records import Outcome, Status
 
 SHOWN = 3

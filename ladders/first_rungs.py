@@ -13,6 +13,7 @@ from ladders.tasks import one_step_mdp, tabular_task
 from ladders.training import (
     ONE_STEP,
     SHORT_STEPS,
+    moved,
     outputs,
     short_training,
     small_rollout,
@@ -44,7 +45,7 @@ def update_once(subject: AgentSubject, trial: Trial, context: Context) -> Eviden
         "steps": len(after["executed"]),
         "asked": trial.steps,
         "not_finite": [name for name in after if not np.isfinite(after[name]).all()],
-        "moved": [name for name in shown if not np.array_equal(before[name], after[name])],
+        "moved": moved(before, after),
         "shown": shown,
     }
 

@@ -25,10 +25,11 @@ from typing import Any
 
 import numpy as np
 
+from ladders.beliefs import CORRECT, NOT_LEARNED, Belief
 from ladders.exam import Exam, delay_unit
 from ladders.mdp import optimal_control, policy_evaluation
-from ladders.semantics import CORRECT, NOT_LEARNED, SHRUNK, SWEEPS, UNKNOWN, Belief
 from ladders.shown_discount import FAR, shown_discount
+from ladders.unfinished import PASSING, SHRUNK, SWEEPS
 
 FLOOR, SCALE, CAUTION = 0.05, 0.12, 0.5
 VALUE_WEIGHT = 6.0
@@ -38,15 +39,8 @@ PRIOR_FAULT = 0.05
 REFUTED = 100.0
 HARDLY = 0.1
 """Share of its visits below which an action was hardly tried."""
-PASSING = (SHRUNK, UNKNOWN)
-"""Ways of not having learned yet that more training must end."""
 MEAN_GAP = 0.9
 """Root mean square of the right gaps: what SCALE refers to."""
-
-
-def passing(belief: Belief) -> bool:
-    """Whether more training must end what a learner with this belief gets wrong, or part of it."""
-    return belief.variant.endswith(PASSING)
 
 
 @dataclass(frozen=True)
@@ -111,9 +105,8 @@ class Grade:
 
 def wrong_answers(exam: Exam, sheets: Sequence[Sheet]) -> np.ndarray:
     """[runs, D] bool, which answers were wrong; a missing one is not."""
-    right = exam.beliefs[0].gaps[exam.decisions] > 0
     answers = np.array([sheet.answers for sheet in sheets])
-    return (answers >= 0) & (answers != right[None, :])
+    return (answers >= 0) & (answers != exam.right)
 
 
 def resolution(exam: Exam, gaps: np.ndarray) -> np.ndarray:
@@ -174,8 +167,7 @@ def locked_in(exam: Exam, sheets: Sequence[Sheet]) -> np.ndarray:
     if len(known) < len(sheets):
         return np.zeros_like(wrong)
     tried = np.sum(known, axis=0)[exam.decisions]
-    right = (exam.beliefs[0].gaps[exam.decisions] > 0).astype(int)
-    return wrong & (tried[np.arange(len(right)), right] < HARDLY * tried.sum(axis=1))
+    return wrong & (tried[np.arange(len(tried)), exam.right] < HARDLY * tried.sum(axis=1))
 
 
 def _unfinished_beliefs(exam: Exam, *kinds: str) -> list[Belief]:

@@ -59,6 +59,11 @@ class MDP:
         """Number of actions A."""
         return self.rewards.shape[1]
 
+    @property
+    def behind_limits(self) -> np.ndarray:
+        """[S] bool, the states that a time limit cuts off an episode in front of."""
+        return (self.truncated[:, :, None] * self.transitions).any(axis=(0, 1))
+
     def continuation(self, gamma: float) -> np.ndarray:
         """[S, A, S] weight of V(s') in the Bellman equation: gamma * (1 - terminated) * P."""
         return gamma * (1.0 - self.terminated)[:, :, None] * self.transitions

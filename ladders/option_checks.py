@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ladders.training import outputs, same, small_rollout, train, untrained_outputs
+from ladders.training import moved, outputs, same, small_rollout, train, untrained_outputs
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.records import (
     Budget,
@@ -47,7 +47,6 @@ FAULTS = {
 }
 
 
-CHOICES = {"predict", "executed"}
 EPOCHS = ("n_epochs", "epochs", "update_epochs", "num_epochs", "k_epochs")
 
 
@@ -113,22 +112,18 @@ def vary_options(subject: AgentSubject, trial: Trial, context: Context) -> Evide
         "identical": identical,
         "refused": raised,
         "repeatable": same(reference, again),
-        "moved": _moved(untrained, reference, context),
+        "moved": moved(untrained, reference, _choices(context)),
         "steps": steps,
     }
 
 
-def _moved(
-    before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], context: Context
-) -> list[str]:
-    """What the training moved of the parameters, values and probabilities that the agent shows.
+def _choices(context: Context) -> set[str]:
+    """What an agent shows of its actions, where they are discrete.
 
-    Actions do not count where they are discrete: two agents of quite different values may well choose
-    alike, so equal choices say nothing about an option.
+    Two agents of quite different values may well choose alike, so equal choices say nothing about an
+    option.
     """
-    choices = {"executed"} if context.facts.get("actions") == "continuous" else CHOICES
-    names = [name for name in before if name in after and name not in choices]
-    return [name for name in names if not np.array_equal(before[name], after[name])]
+    return {"executed"} if context.facts.get("actions") == "continuous" else {"predict", "executed"}
 
 
 def _with(

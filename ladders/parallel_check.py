@@ -8,7 +8,7 @@ import numpy as np
 
 from ladders.exam import design
 from ladders.exam_trial import read_answers
-from ladders.grading import depths
+from ladders.no_learning import easiest
 from ladders.training import exam_gamma, train
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.records import Check, Context, Evidence, More, Outcome, Settings, Status, Trial
@@ -23,9 +23,8 @@ def learn_in_parallel(subject: AgentSubject, trial: Trial, context: Context) -> 
     n_envs = 1 if trial.variant == "one" else N_ENVS
     trained = train(subject, context, seed=trial.seed, steps=trial.steps, n_envs=n_envs)
     answers = read_answers(exam, trained.agent, trained.recording, trained.continuous)["answers"]
-    right = (exam.beliefs[0].gaps[exam.decisions] > 0).astype(int)
-    easy = (depths(exam) <= 1) & (np.abs(exam.beliefs[0].gaps[exam.decisions]) >= 0.9)
-    wrong = easy & (np.array(answers) != right)
+    easy = easiest(exam)
+    wrong = easy & (np.array(answers) != exam.right)
     names = [exam.mdp.names[state] for state in exam.decisions[wrong]]
     return {"easy": int(easy.sum()), "wrong": names, "envs": len(trained.recording.envs)}
 

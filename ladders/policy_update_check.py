@@ -14,13 +14,16 @@ An advantage return - V(s) through which gradient flows moves it nevertheless, b
 
 from __future__ import annotations
 
+import functools
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from ladders.env import encode_states
 from ladders.no_learning import CRITIC, is_part
 from ladders.option_checks import ALIASES
 from ladders.outcomes import failed
-from ladders.training import EXAM, train
+from ladders.training import EXAM, tensors_of, train
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject, PolicyRow
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
@@ -39,63 +42,69 @@ ALIKE = "as one state"
 """A further update, in which the second row has the other action: both make action 0 likelier."""
 
 
+class Update(NamedTuple):
+    """What one update of a fresh agent changed.
+
+    Args:
+        log_probs: change of log pi(0|s) in both states.
+        tensors: name -> largest change of the tensor; empty where none are shown.
+        native: the user's object.
+    """
+
+    log_probs: list[float]
+    tensors: dict[str, float]
+    native: Any
+
+
 def update_policies(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
     """Change of log pi of both actions under each update, all of one and the same fresh agent."""
-    changes: dict[str, list[float]] = {}
-    for name, ratios in {**RATIOS, ALIKE: (1.0, 1.0)}.items():
-        trained = train(subject, context, env_id=EXAM, seed=trial.seed, steps=0)
-        observations = encode_states(trained.mdp.n_states, "one-hot")[:2]
-        rows = [
-            PolicyRow(observations[0], 0, 1.0, ratios[0]),
-            PolicyRow(observations[1], int(name == ALIKE), -1.0, ratios[1]),
-        ]
-        changes[name] = _change(trained.agent, rows, observations)
-    clips = any(hasattr(trained.agent.native, name) for name in ALIASES["clip_range"])
+    look = functools.partial(_update, subject, trial, context)
+    updates = {name: look(ratios=ratios) for name, ratios in RATIOS.items()} | {
+        ALIKE: look(second=1)
+    }
+    plain = updates["ratio 1"]
+    clips = any(hasattr(plain.native, name) for name in ALIASES["clip_range"])
+    # Only where the critic's loss can be left out does nothing else move the critic.
+    idle = look(advantage=0.0).tensors if hasattr(plain.native, "vf_coef") else {}
+    own = [change for name, change in idle.items() if is_part(name, CRITIC)]
     return {
-        "changes": changes,
+        "changes": {name: update.log_probs for name, update in updates.items()},
         "clips": clips,
-        "moved": _moved_where_predicted(subject, trial, context),
+        "moved": {"usual": max(plain.tensors.values()), "critic": max(own)} if own else None,
     }
 
 
-def _moved_where_predicted(
-    subject: AgentSubject, trial: Trial, context: Context
-) -> dict[str, float] | None:
-    """Largest change of any tensor by advantages 1 and -1, and of the critic's own by advantages 0."""
-    usual = _tensor_changes(subject, trial, context, advantage=1.0)
-    idle = _tensor_changes(subject, trial, context, advantage=0.0)
-    own = [change for name, change in idle.items() if is_part(name, CRITIC)]
-    return {"usual": max(usual.values()), "critic": max(own)} if own else None
-
-
-def _tensor_changes(
-    subject: AgentSubject, trial: Trial, context: Context, advantage: float
-) -> dict[str, float]:
-    """Name -> largest change of a tensor; empty where the critic's loss cannot be left out."""
+def _update(
+    subject: AgentSubject,
+    trial: Trial,
+    context: Context,
+    *,
+    advantage: float = 1.0,
+    ratios: tuple[float, float] = (1.0, 1.0),
+    second: int = 0,
+) -> Update:
+    """One update on action 0 of one state and `second` of another, with opposite advantages."""
     trained = train(subject, context, env_id=EXAM, seed=trial.seed, steps=0)
-    agent = trained.agent
-    if agent.parameters is None or not hasattr(agent.native, "vf_coef"):
-        return {}
-    observations = encode_states(trained.mdp.n_states, "one-hot")[:2]
-    before = agent.parameters()
+    agent, observations = trained.agent, encode_states(trained.mdp.n_states, "one-hot")[:2]
     assert agent.update_policy is not None
+    before, tensors = _probabilities(agent, observations), tensors_of(agent)
     agent.update_policy(
-        [PolicyRow(observations[0], 0, advantage), PolicyRow(observations[1], 0, -advantage)]
+        [
+            PolicyRow(observations[0], 0, advantage, ratios[0]),
+            PolicyRow(observations[1], second, -advantage, ratios[1]),
+        ]
     )
-    after = agent.parameters()
-    return {name: float(np.abs(after[name] - before[name]).max(initial=0.0)) for name in before}
+    changed = np.log(_probabilities(agent, observations) / before).tolist()
+    after = tensors_of(agent)
+    moved = {k: float(np.abs(after[k] - tensors[k]).max(initial=0.0)) for k in tensors}
+    return Update(changed, moved, agent.native)
 
 
-def _change(agent: AgentHandle, rows: list[PolicyRow], looked_at: np.ndarray) -> list[float]:
-    """Change of log pi(0|s) in the states that are looked at."""
-    assert agent.update_policy is not None
+def _probabilities(agent: AgentHandle, observations: np.ndarray) -> np.ndarray:
+    """[2] pi(0|s)."""
     assert agent.action_probabilities is not None
     with preserved_rng():
-        before = np.asarray(agent.action_probabilities(looked_at), dtype=float)[:, 0]
-    agent.update_policy(rows)
-    with preserved_rng():
-        after = np.asarray(agent.action_probabilities(looked_at), dtype=float)[:, 0]
-    return np.log(after / before).tolist()
+        return np.asarray(agent.action_probabilities(observations), dtype=float)[:, 0]
 
 
 def judge_update(evidence: Evidence, context: Context) -> Outcome:

@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ladders.beliefs import CORRECT, NOT_LEARNED, Belief
 from ladders.exam import Exam, design
 from ladders.exam_judge import judge_exam
-from ladders.grading import answer_probabilities, passing
-from ladders.semantics import CORRECT, NOT_LEARNED, UNKNOWN, Belief
+from ladders.grading import answer_probabilities
+from ladders.unfinished import UNKNOWN, passing
 from rlcheck.records import Context, Evidence, More, Outcome, Settings, Status, Trial
 from rlcheck.selftests import Row
 

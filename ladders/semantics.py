@@ -12,40 +12,13 @@ converge to, so a fault predicts an answer sheet before any agent has been run.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from ladders.beliefs import CORRECT, Belief, optimal
 from ladders.mdp import MDP, greedy, optimal_control, policy_evaluation, sweeps
-
-CORRECT = "correct"
-NOT_LEARNED = "not-learned-yet"
-
-
-@dataclass(frozen=True)
-class Belief:
-    """What a learner with one semantics comes to believe.
-
-    Args:
-        fault: name of the fault, `correct` or `not-learned-yet`.
-        variant: which operator of that fault.
-        q_values: [S, A] its action values.
-        values: [S] its state values, NaN where this semantics does not determine them.
-        gaps: [S] how much it prefers action 1 to action 0; 0 where it does not care.
-    """
-
-    fault: str
-    variant: str
-    q_values: np.ndarray
-    values: np.ndarray
-    gaps: np.ndarray
-
-
-def _optimal(fault: str, variant: str, rewards: np.ndarray, continuation: np.ndarray) -> Belief:
-    values, q_values = optimal_control(rewards, continuation)
-    return Belief(fault, variant, q_values, values, q_values[:, 1] - q_values[:, 0])
+from ladders.unfinished import SHARES, SHRUNK, not_learned_yet
 
 
 def _converges(continuation: np.ndarray, belief: Belief) -> bool:
@@ -64,7 +37,7 @@ def _to_start(mdp: MDP, where: np.ndarray) -> np.ndarray:
 
 def correct(mdp: MDP, gamma: float) -> Belief:
     """The Bellman optimality equation itself."""
-    return _optimal(CORRECT, "", mdp.rewards, mdp.continuation(gamma))
+    return optimal(CORRECT, "", mdp.rewards, mdp.continuation(gamma))
 
 
 def terminal_bootstrap(mdp: MDP, gamma: float) -> Iterator[Belief]:
@@ -81,7 +54,7 @@ def terminal_bootstrap(mdp: MDP, gamma: float) -> Iterator[Belief]:
         "next-reset-merged": within + gamma * _to_start(mdp, ends),
     }
     for variant, flow in flows.items():
-        belief = _optimal("terminal-bootstrap", variant, mdp.rewards, flow)
+        belief = optimal("terminal-bootstrap", variant, mdp.rewards, flow)
         if _converges(flow, belief):
             yield belief
         if variant != "final-observation":
@@ -99,7 +72,7 @@ def _filling(variant: str, rewards: np.ndarray, flow: np.ndarray) -> Iterator[Be
 
 def terminal_as_truncation(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """Every end is taken for a time limit, so the final observation keeps its value."""
-    yield _optimal("terminal-as-truncation", "", mdp.rewards, gamma * mdp.transitions)
+    yield optimal("terminal-as-truncation", "", mdp.rewards, gamma * mdp.transitions)
 
 
 def truncation_as_terminal(mdp: MDP, gamma: float) -> Iterator[Belief]:
@@ -108,21 +81,16 @@ def truncation_as_terminal(mdp: MDP, gamma: float) -> Iterator[Belief]:
     While such a learner is not done it looks like one whose critic is not trained, which stays so.
     """
     kept = mdp.continuation(gamma) * ~mdp.truncated[:, :, None]
-    yield _optimal("truncation-as-terminal", "", mdp.rewards, kept)
+    yield optimal("truncation-as-terminal", "", mdp.rewards, kept)
     for share in SHARES:
-        yield _optimal("truncation-as-terminal", f"{share:.0%} {SHRUNK}", mdp.rewards, share * kept)
+        yield optimal("truncation-as-terminal", f"{share:.0%} {SHRUNK}", mdp.rewards, share * kept)
 
 
 def truncation_bootstraps_reset(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """At a time limit the value of the next episode's first state is taken, not that reached."""
     kept = mdp.continuation(gamma) * ~mdp.truncated[:, :, None]
     leak = gamma * _to_start(mdp, mdp.truncated)
-    yield _optimal("truncation-bootstraps-reset", "", mdp.rewards, kept + leak)
-
-
-SWEEPS, SHRUNK, UNKNOWN = "sweeps", "of every later value", "unknown at a time limit"
-"""How variants of learners that are not done end: `2 sweeps`, `80% of every later value`, ..."""
-SHARES = (0.9, 0.8, 0.65, 0.5)
+    yield optimal("truncation-bootstraps-reset", "", mdp.rewards, kept + leak)
 
 
 def _first_step(mdp: MDP) -> np.ndarray:
@@ -160,7 +128,7 @@ def _shifted_mask(
         "final-observation": gamma * mdp.transitions * free,
     }
     for variant, flow in flows.items():
-        yield _optimal(fault, variant, mdp.rewards, flow)
+        yield optimal(fault, variant, mdp.rewards, flow)
 
 
 def done_late(mdp: MDP, gamma: float) -> Iterator[Belief]:
@@ -186,9 +154,9 @@ def next_observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """The stored next observation is the current one, so every state bootstraps from itself."""
     own = np.broadcast_to(np.eye(mdp.n_states)[:, None, :], mdp.transitions.shape)
     flow = gamma * own * ~mdp.terminated[:, :, None]
-    yield _optimal("next-observation-stale", "", mdp.rewards, flow)
+    yield optimal("next-observation-stale", "", mdp.rewards, flow)
     apart = np.where(mdp.truncated[:, :, None], gamma * mdp.transitions, flow)
-    yield _optimal("next-observation-stale", "truncation in the reward", mdp.rewards, apart)
+    yield optimal("next-observation-stale", "truncation in the reward", mdp.rewards, apart)
 
 
 # --- discount -------------------------------------------------------------------------------------
@@ -196,27 +164,27 @@ def next_observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:
 
 def discount_ignored(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """No discount at all."""
-    yield _optimal("discount-ignored", "", mdp.rewards, mdp.continuation(1.0))
+    yield optimal("discount-ignored", "", mdp.rewards, mdp.continuation(1.0))
 
 
 def discount_hard_coded(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """A constant such as 0.99 stands where the given discount should."""
     if gamma < 0.97:
-        yield _optimal("discount-hard-coded", "gamma=0.99", mdp.rewards, mdp.continuation(0.99))
+        yield optimal("discount-hard-coded", "gamma=0.99", mdp.rewards, mdp.continuation(0.99))
 
 
 def discount_too_small(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """A discount well below the given one."""
     for power in (3.5, 5, 6.5):
         small = gamma**power
-        yield _optimal(
+        yield optimal(
             "discount-too-small", f"gamma={small:.2f}", mdp.rewards, mdp.continuation(small)
         )
 
 
 def discount_applied_twice(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """gamma squared."""
-    yield _optimal("discount-applied-twice", "", mdp.rewards, mdp.continuation(gamma**2))
+    yield optimal("discount-applied-twice", "", mdp.rewards, mdp.continuation(gamma**2))
 
 
 # --- reward ---------------------------------------------------------------------------------------
@@ -224,15 +192,15 @@ def discount_applied_twice(mdp: MDP, gamma: float) -> Iterator[Belief]:
 
 def reward_sign_flipped(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """Rewards are counted as costs."""
-    yield _optimal("reward-sign-flipped", "", -mdp.rewards, mdp.continuation(gamma))
+    yield optimal("reward-sign-flipped", "", -mdp.rewards, mdp.continuation(gamma))
 
 
 def reward_clipped(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """Rewards are cut to [-1, 1], to whole numbers, or only their sign is kept."""
     flow = mdp.continuation(gamma)
-    yield _optimal("reward-clipped", "to [-1, 1]", np.clip(mdp.rewards, -1, 1), flow)
-    yield _optimal("reward-clipped", "sign", np.sign(mdp.rewards), flow)
-    yield _optimal("reward-clipped", "to whole numbers", np.trunc(mdp.rewards), flow)
+    yield optimal("reward-clipped", "to [-1, 1]", np.clip(mdp.rewards, -1, 1), flow)
+    yield optimal("reward-clipped", "sign", np.sign(mdp.rewards), flow)
+    yield optimal("reward-clipped", "to whole numbers", np.trunc(mdp.rewards), flow)
 
 
 def reward_late(mdp: MDP, gamma: float) -> Iterator[Belief]:
@@ -242,7 +210,7 @@ def reward_late(mdp: MDP, gamma: float) -> Iterator[Belief]:
     for state, action in zip(*np.nonzero(going_on), strict=True):
         for successor in np.nonzero(mdp.transitions[state, action])[0]:
             rewards[successor, :] = mdp.rewards[state, action]
-    belief = _optimal("reward-late", "", rewards, mdp.continuation(gamma))
+    belief = optimal("reward-late", "", rewards, mdp.continuation(gamma))
     yield Belief("reward-late", "", belief.q_values, np.full(mdp.n_states, np.nan), belief.gaps)
 
 
@@ -263,7 +231,7 @@ def reward_mean_subtracted(mdp: MDP, gamma: float) -> Iterator[Belief]:
     """The mean reward per step is subtracted, so staying longer costs (or pays) by itself."""
     mean = float(mdp.start @ mdp.rewards.mean(axis=1))
     for _ in range(20):
-        belief = _optimal("reward-mean-subtracted", "", mdp.rewards - mean, mdp.continuation(gamma))
+        belief = optimal("reward-mean-subtracted", "", mdp.rewards - mean, mdp.continuation(gamma))
         mean = _mean_reward(mdp, greedy(belief.q_values))
     yield belief
 
@@ -282,7 +250,7 @@ def critic_not_trained(mdp: MDP, gamma: float) -> Iterator[Belief]:
     zero = np.zeros(mdp.n_states)
     for lam in (0.9, 0.95, 0.98, 1.0):
         flow = gamma * lam * mdp.transitions * ~ends
-        belief = _optimal("critic-not-trained", f"lam={lam:g}", mdp.rewards, flow)
+        belief = optimal("critic-not-trained", f"lam={lam:g}", mdp.rewards, flow)
         yield Belief(belief.fault, belief.variant, belief.q_values, zero, belief.gaps)
 
 
@@ -340,7 +308,7 @@ def observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:
     right = correct(mdp, gamma)
     own = np.broadcast_to(np.eye(mdp.n_states)[:, None, :], mdp.transitions.shape)
     flow = np.where(mdp.truncated[:, :, None], gamma * own, mdp.continuation(gamma))
-    late = _optimal("observation-stale", "", mdp.rewards, flow)
+    late = optimal("observation-stale", "", mdp.rewards, flow)
     seen_late = mdp.start == 0
     unknown = np.where(seen_late, np.nan, late.values)
     gaps = np.where(seen_late, 0.0, late.gaps)
@@ -354,36 +322,6 @@ def observation_stale(mdp: MDP, gamma: float) -> Iterator[Belief]:
     blind = returns[1] - returns[0]
     gaps = np.where(np.abs(gaps) < abs(blind), blind, gaps)
     yield Belief("observation-stale", "stored one step late", taught, follows @ right.values, gaps)
-
-
-def not_learned_yet(mdp: MDP, gamma: float, longest: int) -> Iterator[Belief]:
-    """A correct learner that is not done.
-
-    Information has travelled fewer steps than the exam asks for (a lagging target network); or every
-    estimate is still on its way from zero, so that each step adds a factor below one (small step sizes);
-    or a critic does not know yet what the states behind a time limit are worth, while everything else is
-    learned from the rewards of whole episodes (lambda near 1). The second looks like a discount that is
-    too small, the third like a time limit taken for an end; they differ only in that they go away.
-    """
-    for count in range(longest):
-        q_values = sweeps(mdp.rewards, mdp.continuation(gamma), count)
-        gaps = q_values[:, 1] - q_values[:, 0]
-        yield Belief(NOT_LEARNED, f"{count} {SWEEPS}", q_values, q_values.max(axis=1), gaps)
-    for share in (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.35, 0.2):
-        belief = _optimal(
-            NOT_LEARNED, f"{share:.0%} {SHRUNK}", mdp.rewards, share * mdp.continuation(gamma)
-        )
-        yield belief
-    behind = np.nonzero((mdp.truncated[:, :, None] * mdp.transitions).any(axis=(0, 1)))[0]
-    for known in itertools.product((False, True), repeat=len(behind)):
-        unknown = behind[~np.array(known)]
-        if len(unknown):
-            flow = mdp.continuation(gamma)
-            flow[:, :, unknown] *= ~mdp.truncated[:, :, None]
-            names = " and ".join(mdp.names[state] for state in unknown)
-            for share in (1.0, *SHARES):
-                lagging = f"{share:.0%}, {names} {UNKNOWN}"
-                yield _optimal(NOT_LEARNED, lagging, mdp.rewards, share * flow)
 
 
 FAULTY: tuple[Callable[[MDP, float], Iterator[Belief]], ...] = (

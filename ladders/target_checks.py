@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ladders.training import EXAM, train
+from ladders.training import EXAM, tensors_of, train
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
 
@@ -44,28 +44,20 @@ def follow_target(subject: AgentSubject, trial: Trial, context: Context) -> Evid
     options: dict[str, object] = {"learning_starts": 64} if "learning_starts" in named else {}
     if interval is not None:
         options[interval] = INTERVAL
-    start = train(subject, context, env_id=EXAM, seed=trial.seed, steps=0, options=options)
-    assert start.agent.parameters is not None
-    before = dict(start.agent.parameters())
+    native, before = _trained(subject, context, trial.seed, 0, options)
     # The first length ends just after an update at 1,500 steps, so one copy must have happened.
     for steps in LENGTHS:
-        trained = train(
-            subject, context, env_id=EXAM, seed=trial.seed, steps=steps, options=options
-        )
-        assert trained.agent.parameters is not None
-        after = dict(trained.agent.parameters())
+        _, after = _trained(subject, context, trial.seed, steps, options)
         pairs = lagged(after)
         equal = sum(_alike(before[o], after[o], after[t]) for t, o in pairs.items())
         if equal < len(pairs):
             break
-    stated = INTERVAL if interval is not None else _own_interval(start.agent.native)
+    stated = INTERVAL if interval is not None else _own_interval(native)
     if stated is None and all(np.array_equal(before[t], after[t]) for t in pairs):
-        stated = _few(start.agent.native)
+        stated = _few(native)
         if stated is not None:
             steps = LONG
-            trained = train(subject, context, seed=trial.seed, steps=steps, options=options)
-            assert trained.agent.parameters is not None
-            after = dict(trained.agent.parameters())
+            _, after = _trained(subject, context, trial.seed, steps, options)
     return {
         "steps": steps,
         "pairs": len(pairs),
@@ -74,6 +66,14 @@ def follow_target(subject: AgentSubject, trial: Trial, context: Context) -> Evid
         "target_moved": sum(not np.array_equal(before[t], after[t]) for t in pairs),
         "equal": equal,
     }
+
+
+def _trained(
+    subject: AgentSubject, context: Context, seed: int, steps: int, options: Mapping[str, object]
+) -> tuple[object, dict[str, np.ndarray]]:
+    """The user's agent after so many steps in the exam, and its tensors."""
+    trained = train(subject, context, env_id=EXAM, seed=seed, steps=steps, options=options)
+    return trained.agent.native, tensors_of(trained.agent)
 
 
 def _alike(first: np.ndarray, online: np.ndarray, target: np.ndarray) -> bool:

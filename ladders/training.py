@@ -6,7 +6,7 @@ an agent before and after it was saved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -132,17 +132,18 @@ def train(
         options=options,
         n_envs=n_envs,
     )
-    before = _tensors(agent)
+    before = tensors_of(agent)
     if steps:
         agent.learn(steps)
-    after = _tensors(agent)
+    after = tensors_of(agent)
     still = tuple(
         name for name in before if name in after and np.array_equal(before[name], after[name])
     )
     return Trained(agent, recording, mdp, continuous, still, len(before))
 
 
-def _tensors(agent: AgentHandle) -> dict[str, np.ndarray]:
+def tensors_of(agent: AgentHandle) -> dict[str, np.ndarray]:
+    """Name -> copy of every tensor that the agent shows; empty where it shows none."""
     with preserved_rng():
         return dict(agent.parameters()) if agent.parameters is not None else {}
 
@@ -173,6 +174,16 @@ def untrained_outputs(
     """What the agent shows before it learns; nothing where it has no policy before that."""
     fresh = train(subject, context, seed=seed, steps=0, options=options)
     return outputs(fresh) if fresh.agent.acts_untrained else {}
+
+
+def moved(
+    before: Mapping[str, np.ndarray],
+    after: Mapping[str, np.ndarray],
+    but: Container[str] = ("executed",),
+) -> list[str]:
+    """Names of what both show that is not the same any more, those of `but` left out."""
+    names = [name for name in after if name in before and name not in but]
+    return [name for name in names if not np.array_equal(before[name], after[name])]
 
 
 def executed(recording: Recording) -> np.ndarray:

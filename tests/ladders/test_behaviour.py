@@ -59,7 +59,7 @@ def test_one_action_everywhere_may_also_be_a_wrapper():
 
 @pytest.mark.parametrize("numbered_rightly", [True, False])
 def test_the_worst_action_in_evaluation_is_no_permutation_if_training_was_right(numbered_rightly):
-    right = (EXAM.beliefs[0].gaps[EXAM.decisions] > 0).astype(int)
+    right = EXAM.right
     did = right if numbered_rightly else 1 - right
     late = np.zeros((EXAM.mdp.n_states, 2))
     late[EXAM.decisions, did] = 60

@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from ladders.beliefs import CORRECT, NOT_LEARNED
 from ladders.exam import design
-from ladders.grading import depths, grade, passing, resolution
+from ladders.grading import depths, grade, resolution
 from ladders.selftest import learner, rows, sit_exam
-from ladders.semantics import CORRECT, NOT_LEARNED
+from ladders.unfinished import passing
 from rlcheck.records import Status
 from rlcheck.selftests import tally
 
@@ -78,7 +79,7 @@ def test_a_learner_with_a_fault_is_failed_and_named(belief):
 
 
 def test_a_right_sheet_passes_at_once():
-    outcome = sit_exam(lambda steps, rng: (EXAM.beliefs[0].gaps[EXAM.decisions] > 0).astype(int))
+    outcome = sit_exam(lambda steps, rng: EXAM.right)
     assert outcome.status is Status.PASSED
     assert "25 questions answered right" in outcome.message
 
@@ -96,7 +97,7 @@ def test_an_unfinished_learner_is_never_called_faulty(count):
 
 def test_a_slow_learner_passes_when_it_has_learned():
     needed = depths(EXAM)
-    right = (EXAM.beliefs[0].gaps[EXAM.decisions] > 0).astype(int)
+    right = EXAM.right
 
     def answers(steps, rng):
         known = needed <= {8_192: 1, 16_384: 2, 32_768: 3}.get(steps, 9)

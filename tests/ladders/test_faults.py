@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ladders import semantics
+from ladders import beliefs
 from ladders.exam import design
 from ladders.faults import FAULTS
 
@@ -66,7 +66,7 @@ def test_nearly_every_fault_cites_a_real_bug():
 def test_every_fault_with_a_fixed_point_is_in_the_catalogue():
     exam = design(0.9)
     predicted = {belief.fault for belief in exam.beliefs}
-    assert predicted - {semantics.CORRECT, semantics.NOT_LEARNED} <= {f.name for f in FAULTS}
+    assert predicted - {beliefs.CORRECT, beliefs.NOT_LEARNED} <= {f.name for f in FAULTS}
 
 
 def test_no_two_faults_share_a_text():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ladders.beliefs import CORRECT
 from ladders.exam import design
-from ladders.grading import PASSING, Sheet, grade, locked_in
-from ladders.semantics import CORRECT
+from ladders.grading import Sheet, grade, locked_in
 from ladders.shown_discount import shown_discount, walks
+from ladders.unfinished import PASSING
 
 EXAM = design(0.9)
-RIGHT = (EXAM.beliefs[0].gaps[EXAM.decisions] > 0).astype(int)
+RIGHT = EXAM.right
 LATE = [EXAM.question_of(s).name.startswith("not-squared") for s in EXAM.decisions]
 BELIEFS = {belief.fault: belief for belief in reversed(EXAM.beliefs)}
 
