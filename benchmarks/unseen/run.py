@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.detection_matrix import stored
 from benchmarks.naming_summary import share
 from benchmarks.unseen.record import Record
 from benchmarks.unseen.records import RECORDS
@@ -136,8 +137,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9, help="start none after so many")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
-    lines = options.out.read_text().splitlines() if options.out.exists() else []
-    answers = [json.loads(line) for line in lines]
+    answers = stored(options.out)
     if options.table:
         print(summary(answers), table(answers), sep="\n\n")
         return

@@ -50,10 +50,10 @@ class Line(NamedTuple):
 
 
 def check_line(result: Result, unicode: bool = True, subject: str = "") -> Line:
-    """What is shown as soon as a check has its verdict."""
+    """What is shown as soon as a check has its verdict; of those without one see `unasked_lines`."""
     reason = result.message.partition("\n")[0]
     text = result.check
-    if result.status in (*UNASKED, Status.XFAILED) and reason:
+    if result.status is Status.XFAILED and reason:
         text += f": {reason}"
     elif result.duration_s >= 0.1:
         text += f"  {duration(result.duration_s)}"

@@ -62,24 +62,14 @@ def critic_explains(log: Log) -> Finding:
             f"{show(returns.start.median)}: critics need long to reach values of that size (a higher "
             "learning rate helps, or scaled rewards)"
         )
-    # PPO fits its critic to each batch several times: a correct one explains something soon. One step
-    # a batch, as in A2C, may take longer than the run.
-    # A rising return makes the errors larger and hides what the critic does.
-    once = "clip_fraction" not in log.signals
-    unclear_once = once and (returns is None or returns.rose or not _diverged(log, middle))
-    if returns is None or returns.sparse or unclear_once:
-        unclear = (
-            "fewer than 10 returns are known"
-            if returns is None
-            else "most returns are equal"
-            if returns.sparse
-            else "the critic takes one step a batch"
-        )
+    unclear = _unclear(log, returns, middle)
+    if unclear:
         return Doubt(
             f"the explained variance is {show(middle)} (median), and {unclear}"
             ": a critic that is not trained looks like that, and so does one that says the same for "
             "every state because its units are saturated (a lower learning rate helps)"
         )
+    assert returns is not None  # without returns it is unclear
     span = (float(explained.steps[0]), float(explained.steps[-1]))
     return Alarm(
         "critic-explains-nothing",
@@ -89,6 +79,23 @@ def critic_explains(log: Log) -> Finding:
         {"median": middle, "best": best},
         strength=0.75 if returns.rose else 0.85,
     )
+
+
+def _unclear(log: Log, returns: Course | None, explained: float) -> str:
+    """Why a critic that explains nothing may be right all the same, "" where it cannot be.
+
+    PPO fits its critic to each batch several times: a correct one explains something soon. One step
+    a batch, as in A2C, may take longer than the run. A rising return makes the errors larger and hides
+    what the critic does.
+    """
+    if returns is None:
+        return "fewer than 10 returns are known"
+    if returns.sparse:
+        return "most returns are equal"
+    once = "clip_fraction" not in log.signals
+    if once and (returns.rose or not _diverged(log, explained)):
+        return "the critic takes one step a batch"
+    return ""
 
 
 def _begins_to_explain(explained: Series) -> bool:
