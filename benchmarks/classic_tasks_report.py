@@ -23,13 +23,18 @@ def stored(path: Path) -> list[dict[str, Any]]:
 
 
 def write(runs: Sequence[Run], page: Path = PAGE) -> None:
-    """Replaces the generated blocks of the page.
+    """Replaces the tables of the page; raises as `replace_blocks`."""
+    replace_blocks({"tasks": tasks_table(runs), "matrix": matrix(runs)}, page)
+
+
+def replace_blocks(blocks: Mapping[str, str], page: Path = PAGE) -> None:
+    """Replaces generated blocks of the page, by name.
 
     Raises:
         ValueError: the page has no place for a block.
     """
     text = page.read_text()
-    for name, block in (("tasks", tasks_table(runs)), ("matrix", matrix(runs))):
+    for name, block in blocks.items():
         begin, end = BEGIN.format(name), END.format(name)
         if begin not in text or end not in text:
             raise ValueError(f"{page} must hold the lines {begin!r} and {end!r}; add them.")

@@ -90,6 +90,19 @@ def test_the_page_is_rewritten_between_its_marks(tmp_path):
         report.write(runs, page)
 
 
+def test_the_table_of_faults_shows_what_was_said_of_each():
+    run = {"name": "ref-sac-terminal-bootstrap", "faults": ["terminal-bootstrap"]}
+    named = run | {"verdict": "failed", "diagnosis": ["terminal-bootstrap"]}
+    other = run | {"name": "ref-ddpg-terminal-bootstrap", "verdict": "failed", "diagnosis": ["x"]}
+    missed = run | {"name": "ref-a2c-terminal-bootstrap", "verdict": "passed", "diagnosis": []}
+    table = injected_faults.cross_table([named, other, missed])
+    rows = {line.split("|")[1].strip(): line for line in table.splitlines()}
+    assert rows["terminal-bootstrap"].endswith(
+        "| passed | not run | not run | found as x | named |"
+    )
+    assert rows["tanh-correction-missing"].endswith("|  |  |  | not run |")
+
+
 def test_a_wrong_update_of_a_table_turns_the_exam_red():
     run = injected_faults.judge(AGENTS["ref-q-learning-terminal-bootstrap"], ("agent/exam",))
     assert run["verdict"] == "failed"
