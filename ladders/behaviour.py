@@ -1,6 +1,7 @@
-"""What the environment saw the agent do, against what the agent says: exploration, and greedy answers.
+"""What the environment saw the agent do, and what it says of all states at once.
 
-These mistakes change no fixed point, so no answer sheet shows them; the recorded actions do.
+Exploration, greedy answers, and a policy that is the same everywhere. The first two change no fixed
+point, so no answer sheet shows them; the recorded actions do.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ladders.exam import Exam
+from rlcheck.adapters.protocol import AgentHandle
 from rlcheck.records import Context, Evidence, Outcome, Status
 
 FEWEST_VISITS, SELDOM, CLEAR_SHARE = 4_000, 0.001, 0.8
@@ -89,3 +91,27 @@ def trained_rightly(exam: Exam, sheets: Sequence[Evidence]) -> bool:
     """Whether what training did at last was mostly right: then it numbers its actions rightly."""
     late = np.sum([sheet["late"] for sheet in sheets], axis=0)[exam.decisions]
     return bool(late[np.arange(len(late)), exam.right].sum() > CLEAR_SHARE * late.sum())
+
+
+def blind(agent: AgentHandle, observations: np.ndarray) -> bool:
+    """Whether what the agent acts by is the same for every observation, and learned.
+
+    Zeros and uniform probabilities are what a table shows before its first update.
+    """
+    look = agent.q_values or agent.action_probabilities
+    if look is None:
+        return False
+    rows = np.asarray(look(observations), dtype=float)
+    alike = np.array_equal(rows, np.broadcast_to(rows[:1], rows.shape))
+    return bool(alike and np.isfinite(rows).all() and np.ptp(rows) > 0)
+
+
+def observation_ignored(sheets: Sequence[Evidence]) -> Outcome | None:
+    """Failed if all runs of two levels end with outputs that no observation changes."""
+    if not all(evidence.get("blind") for evidence in sheets):
+        return None
+    message = (
+        "after training the agent's action values or probabilities are the same, bit for bit, in all "
+        "states; expected them to depend on the observation"
+    )
+    return Outcome(Status.FAILED, message, {}, {"observation-ignored": 0.95})

@@ -10,6 +10,7 @@ from ladders import (
     classics,
     copies_check,
     density_check,
+    entropy_check,
     experience_checks,
     first_rungs,
     interface_checks,
@@ -26,6 +27,7 @@ from ladders.faults import FAULTS
 from ladders.semantics import FAULTY
 from ladders.tasks import one_step_mdp, tabular_task
 from rlcheck.adapters.agents import bind_agent
+from rlcheck.adapters.parameters import lagged
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.contracts import Bound, Contract, Options
@@ -110,7 +112,7 @@ def _facts(subject: AgentSubject) -> dict[str, Any]:
     agent = subject.make(task, seed=0, gamma=0.9 if subject.accepts_gamma else None)
     facts["capabilities"] = [name for name in CAPABILITIES if getattr(agent, name) is not None]
     tensors = agent.parameters() if agent.parameters is not None else {}
-    facts["target_tensors"] = len(target_checks.lagged(tensors))
+    facts["target_tensors"] = len(lagged(tensors))
     facts["several_epochs"] = option_checks.several_epochs(agent.native, subject.options)
     facts["on_policy"] = hasattr(agent.native, "rollout_buffer")
     facts["entropy_in_value"] = _entropy_in_value(agent, subject, actions)
@@ -162,7 +164,7 @@ CONTRACT = Contract(
         *interface_checks.CHECKS,
         *WHITE_BOX,
         option_checks.OPTIONS,
-        option_checks.ENTROPY,
+        entropy_check.ENTROPY,
         target_checks.TARGET,
         EXAM,
         parallel_check.PARALLEL,

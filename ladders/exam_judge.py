@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ladders.behaviour import no_exploration, train_eval_mismatch
+from ladders.behaviour import no_exploration, observation_ignored, train_eval_mismatch
 from ladders.exam import Exam, delay_unit, design
 from ladders.exam_progress import mostly_wrong, ruled_out
 from ladders.exam_report import failed_outcome, named_questions, undecided_message
@@ -36,6 +36,7 @@ from ladders.grading import (
     wrong_answers,
 )
 from ladders.no_learning import learns_nothing, never_refreshed
+from ladders.shown_values import may_be_wrong, wrong_values
 from ladders.soft import indifferent_to_discount, indifferent_under_entropy
 from ladders.training import exam_gamma, knows_gamma
 from ladders.unfinished import passing
@@ -61,12 +62,16 @@ def judge_exam(trials: Trials, context: Context) -> Outcome | More:
         return _level(_first_steps(trials[0][1], exam), 0, context)
     levels = _by_level(exam, trials[1:], context)
     steps, may_go_on = max(levels), _may_go_on(trials, len(levels), context)
-    verdict = _passed(exam, levels[steps]) or _misbehaved(exam, trials[1:], levels, context)
+    verdict = _passed(exam, levels[steps])
+    if verdict is not None and may_go_on and may_be_wrong(exam, levels[steps], context):
+        verdict = wrong_values(exam, levels, context)
+        return verdict or _level(2 * steps, len(levels), context)
+    verdict = verdict or _misbehaved(exam, trials[1:], levels, context)
     if verdict is not None:
         return verdict
     recent = _recent(exam, levels)
     if recent is not None:
-        verdict = _failed(exam, recent, context, may_go_on)
+        verdict = _failed(exam, recent, context, may_go_on) or wrong_values(exam, levels, context)
         if verdict is not None:
             return verdict
         if _leaning(exam, recent):
@@ -146,7 +151,7 @@ def _misbehaved(
     recent = sorted(levels)[-2:]
     seen = [evidence for trial, evidence in trials if trial.steps in recent]
     if len(levels) >= 2 and "predict" in context.facts.get("capabilities", ()):
-        found = train_eval_mismatch(exam, seen)
+        found = observation_ignored(seen) or train_eval_mismatch(exam, seen)
         if found is not None:
             return found
     return no_exploration(seen, context)

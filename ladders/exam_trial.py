@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ladders.behaviour import lone_choices
+from ladders.behaviour import blind, lone_choices
 from ladders.env import chosen_actions, encode_states
 from ladders.exam import Exam, design
 from ladders.recording import action_counts
-from ladders.target_checks import lagged
 from ladders.tasks import Recording
 from ladders.training import exam_gamma, train
+from rlcheck.adapters.parameters import lagged
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.records import Context, Evidence, Trial
@@ -67,6 +67,7 @@ def read_answers(
         if agent.values is not None:
             values = np.asarray(agent.values(observations), dtype=float).reshape(-1)
             evidence["values"] = [float(v) if np.isfinite(v) else None for v in values]
+        evidence["blind"] = blind(agent, observations)
     return evidence
 
 

@@ -231,9 +231,9 @@ def grade(exam: Exam, sheets: Sequence[Sheet], ended: tuple[str, ...] = ()) -> G
             target network that is copied seldom stays one.
     """
     discount = shown_discount(exam.mdp, [sheet.values for sheet in sheets])
-    scores = _scores(exam, sheets, ended, discount)
     if _settled_early(exam, sheets, discount):
         ended = tuple(kind for kind in ended if kind != SHRUNK)
+    scores = _scores(exam, sheets, ended, discount)
     unfinished = [
         CAUTION * score
         for name, score in _unfinished(exam, sheets).items()
@@ -286,12 +286,13 @@ def hides_values(sheets: Sequence[Sheet]) -> bool:
 
 
 def _settled_early(exam: Exam, sheets: Sequence[Sheet], discount: float | None) -> bool:
-    """Whether the policy had settled before late rewards were known.
+    """Whether the policy had settled before late rewards were known, away from time limits.
 
     Then values on their way from zero stay an explanation, unless the agent shows its values, and they
     do not show the right discount.
     """
-    wrong = wrong_answers(exam, sheets).all(axis=0)
+    cut = exam.mdp.truncated[exam.decisions].any(axis=1)
+    wrong = wrong_answers(exam, sheets).all(axis=0) & ~cut
     hidden = hides_values(sheets)
     right = discount is not None and abs(discount - exam.gamma) <= FAR
     return bool(wrong.any() and locked_in(exam, sheets)[wrong].all() and (hidden or right))

@@ -10,7 +10,6 @@ import numpy as np
 from ladders.training import moved, outputs, same, small_rollout, train, untrained_outputs
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.records import (
-    Budget,
     Check,
     Context,
     Evidence,
@@ -187,83 +186,4 @@ OPTIONS = Check(
     applies=_no_options,
     requires=("agent/one-update",),
     catches=("option-ignored", "clip-missing", "old-log-prob-recomputed", "discount-hard-coded"),
-)
-
-
-# --- direction of the entropy bonus ---------------------------------------------------------------
-
-ENTROPY_STEPS = 2_048
-
-
-def _no_entropy(facts: Evidence, settings: Settings) -> str | None:
-    known = "ent_coef" in known_options(facts)
-    return None if known else "the subject names no entropy coefficient"
-
-
-def weigh_entropy(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
-    """Train without and with a large entropy bonus; how evenly does each act at the end?"""
-    name = known_options(context.facts)["ent_coef"]
-    base = small_rollout(context.facts)
-    entropies = []
-    for value in (0.0, 1.0):
-        trained = train(
-            subject,
-            context,
-            seed=trial.seed,
-            steps=ENTROPY_STEPS,
-            options={**base, name: value},
-        )
-        actions = executed_late(trained.recording.records())
-        entropies.append(mean_entropy(actions))
-    return {"without": entropies[0], "with": entropies[1], "option": name}
-
-
-def executed_late(records: list[dict[str, np.ndarray]]) -> dict[int, list[int]]:
-    """State -> actions executed there in the second half of training."""
-    found: dict[int, list[int]] = {}
-    for record in records:
-        half = len(record["states"]) // 2
-        for state, action in zip(record["states"][half:], record["actions"][half:], strict=True):
-            found.setdefault(int(state), []).append(int(action))
-    return found
-
-
-def mean_entropy(actions: Mapping[int, list[int]], at_least: int = 10) -> float:
-    """Mean over often visited states of H(action) / log 2, from frequencies."""
-    entropies = []
-    for taken in actions.values():
-        if len(taken) >= at_least:
-            p = np.clip(np.mean(taken), 1e-9, 1 - 1e-9)
-            entropies.append(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)))
-    return float(np.mean(entropies)) if entropies else float("nan")
-
-
-def judge_entropy(evidence: Evidence, context: Context) -> Outcome:
-    """A large bonus must not make the policy more certain."""
-    without, with_bonus = evidence["without"], evidence["with"]
-    summary = (
-        f"normalised entropy of the executed actions: {without:.2f} with {evidence['option']} = 0, "
-        f"{with_bonus:.2f} with {evidence['option']} = 1"
-    )
-    if with_bonus < 0.5 and with_bonus < without - 0.1:
-        message = f"the entropy bonus makes the policy more certain; expected less. {summary}"
-        return Outcome(Status.FAILED, message, evidence, {"entropy-sign-flipped": 0.9})
-    if with_bonus > 0.75 or with_bonus > without:
-        return Outcome(Status.PASSED, summary, evidence)
-    return Outcome(Status.INCONCLUSIVE, summary, evidence)
-
-
-ENTROPY = Check(
-    name="agent/entropy-bonus-raises-entropy",
-    title="A large entropy coefficient makes the policy act more evenly.",
-    explanation=(
-        "The loss subtracts ent_coef * H(pi), so a coefficient of the order of the rewards keeps the "
-        "policy near uniform. With the sign flipped it collapses instead (Williams & Peng 1991)."
-    ),
-    trial=weigh_entropy,
-    judge=one_trial(judge_entropy),
-    applies=_no_entropy,
-    requires=("agent/one-update",),
-    catches=("entropy-sign-flipped",),
-    budget=Budget.QUICK,
 )

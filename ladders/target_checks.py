@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ladders.training import EXAM, tensors_of, train
+from rlcheck.adapters.parameters import lagged
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
 
@@ -18,23 +19,6 @@ LENGTHS = (STEPS + 130, STEPS + 263)
 NO_LAG = 1e-3
 LONG, FEW = 8_192, 300
 """Steps in which a copy every `FEW` must show, be they steps, gradient steps or episodes."""
-
-
-def lagged(parameters: Mapping[str, object]) -> dict[str, str]:
-    """Target tensor -> the online tensor of the same name without "target"."""
-    pairs = {}
-    for name in parameters:
-        if "target" not in name:
-            continue
-        for online in (
-            name.replace("_target", ""),
-            name.replace("target_", ""),
-            name.replace("target", "online"),
-        ):
-            if online != name and online in parameters:
-                pairs[name] = online
-                break
-    return pairs
 
 
 def follow_target(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -50,44 +49,6 @@ def check_actions(actions: np.ndarray, space: spaces.Space, what: str) -> np.nda
             f"it returned {actions[~fits].ravel()[0]}; check how the output becomes an action"
         )
     return actions.astype(space.dtype)
-
-
-def module_parameters(agent: Any) -> dict[str, np.ndarray]:
-    """Copies of all torch parameters in the agent's attributes, targets included, each one once.
-
-    A target tensor that is the online one stands under both names, so that the mistake can be seen.
-    """
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return {}
-    found: dict[str, np.ndarray] = {}
-    seen: set[tuple[int, bool]] = set()
-    for name, parameter in _parameters("", agent, torch, depth=2):
-        identity = id(parameter), "target" in name
-        if identity not in seen and (identity[1] or (id(parameter), True) not in seen):
-            seen.add(identity)
-            found[name] = parameter.detach().cpu().numpy().copy()
-    return found
-
-
-def _parameters(prefix: str, value: Any, torch: Any, depth: int) -> Iterator[tuple[str, Any]]:
-    """Parameters of modules and leaf tensors in an object, or in lists and dicts that it holds."""
-    if isinstance(value, torch.nn.Module):
-        for name, parameter in value.named_parameters(remove_duplicate=False):
-            yield f"{prefix}.{name}".lstrip("."), parameter
-    elif isinstance(value, torch.Tensor):
-        if value.requires_grad and value.is_leaf:
-            yield prefix, value
-    elif depth > 0:
-        held: Mapping[Any, Any] = {}
-        if isinstance(value, Mapping):
-            held = value
-        elif isinstance(value, (list, tuple)):
-            held = dict(enumerate(value))
-        elif not prefix:
-            held = vars(value)
-        for name, item in held.items():
-            yield from _parameters(f"{prefix}.{name}".lstrip("."), item, torch, depth - 1)
 
 
 def named_arrays(value: Any) -> dict[str, np.ndarray]:

@@ -13,11 +13,11 @@ from gymnasium import spaces
 from rlcheck.adapters.arrays import (
     action_row_shape,
     check_actions,
-    module_parameters,
     named_arrays,
     to_numpy,
 )
 from rlcheck.adapters.batching import RowFunction
+from rlcheck.adapters.parameters import held_parameters
 from rlcheck.adapters.protocol import AgentHandle
 from rlcheck.errors import BindingError
 
@@ -199,8 +199,8 @@ def _parameters(product: Any) -> Callable[[], Mapping[str, np.ndarray]] | None:
     is_module = hasattr(product, "named_parameters")
     if callable(own) and not is_module:
         return lambda: named_arrays(own())
-    if hasattr(product, "__dict__") and module_parameters(product):
-        return lambda: module_parameters(product)
+    if held_parameters(product):
+        return lambda: held_parameters(product)
     return None
 
 

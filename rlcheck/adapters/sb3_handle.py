@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 
-from rlcheck.adapters.arrays import check_actions, module_parameters
+from rlcheck.adapters.arrays import check_actions
+from rlcheck.adapters.parameters import held_parameters
 from rlcheck.adapters.protocol import AgentHandle, Task
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.adapters.sb3_experience import experience_of
@@ -49,7 +50,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         update_policy=update_policy_of(seen),
         copy_to_target=_copy_to_target(model),
         target_q_values=_q_values(seen, "q_net_target") if seen.same_units else None,
-        parameters=lambda: module_parameters(model),
+        parameters=lambda: held_parameters(model),
         act_one=lambda observation: _act_one(seen, observation),
         acting=lambda: _Acting(seen),
         stored_actions=_stored_actions(model),

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from ladders.behaviour import lone_choices, no_exploration, train_eval_mismatch
+from ladders.behaviour import (
+    blind,
+    lone_choices,
+    no_exploration,
+    observation_ignored,
+    train_eval_mismatch,
+)
 from ladders.exam import design
 from rlcheck.records import Context, Settings, Status
 
@@ -68,3 +76,28 @@ def test_the_worst_action_in_evaluation_is_no_permutation_if_training_was_right(
     suspects = train_eval_mismatch(EXAM, sheets).suspects
     assert max(suspects, key=suspects.get) == "train-eval-mismatch"
     assert ("action-permuted" in suspects) is not numbered_rightly
+
+
+def showing(**shown) -> SimpleNamespace:
+    return SimpleNamespace(**{"q_values": None, "action_probabilities": None} | shown)
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        (showing(q_values=lambda obs: np.tile([1.0, 2.0], (len(obs), 1))), True),
+        (showing(action_probabilities=lambda obs: np.tile([0.1, 0.9], (len(obs), 1))), True),
+        (showing(q_values=lambda obs: np.zeros((len(obs), 2))), False),
+        (showing(action_probabilities=lambda obs: np.full((len(obs), 2), 0.5)), False),
+        (showing(q_values=lambda obs: np.tile([1.0, 2.0], (len(obs), 1)) + 1e-9 * obs), False),
+        (showing(), False),
+    ],
+)
+def test_only_a_learned_policy_that_is_the_same_everywhere_is_blind(agent, expected):
+    assert blind(agent, np.arange(8.0)[:, None]) is expected
+
+
+def test_a_blind_policy_is_named_where_all_runs_show_it():
+    assert observation_ignored([{"blind": True}] * 4).suspects == {"observation-ignored": 0.95}
+    assert observation_ignored([{"blind": True}, {"blind": False}]) is None
+    assert observation_ignored([{}]) is None
