@@ -18,6 +18,7 @@ from ladders import (
     parallel_check,
     policy_update_check,
     q_target_check,
+    rollout_edges_check,
     seed_checks,
     target_checks,
 )
@@ -50,6 +51,7 @@ CAPABILITIES = (
 
 WHITE_BOX = (
     *experience_checks.CHECKS,
+    rollout_edges_check.EDGES,
     q_target_check.Q_TARGET,
     policy_update_check.POLICY_UPDATE,
     density_check.DENSITY,

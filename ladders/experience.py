@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ ROLLOUT = {"n_steps": 256, "num_steps": 256}
 """Long enough to hold steps of every kind, where the subject lets its rollout be set."""
 COLUMNS = ("actions", "rewards", "dones", "values", "log_probs", "advantages", "returns")
 ROWS_WANTED, ROLLOUTS = 200, 60
+MOST_STEPS = 16_384
 
 
 def collect(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
@@ -40,10 +41,30 @@ def _collect(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
     parts = [_part(trained)]
     length = len(parts[0]["actions"])
     short = parts[0]["advantages"] is not None and 0 < length < ROWS_WANTED
-    for _ in range(min(ROLLOUTS, ROWS_WANTED // length) if short else 0):
-        trained.agent.learn(length)
+    wanted = min(ROLLOUTS, ROWS_WANTED // length) if short else 0
+    return {"parts": [*parts, *_further(trained, length, wanted)]}
+
+
+def collect_rollouts(
+    subject: AgentSubject, context: Context, seed: int, options: Mapping[str, Any], rows: int
+) -> list[dict[str, Any]]:
+    """What was stored after each of several `learn` of two rollouts, in one agent.
+
+    Two, so that the one which is kept does not begin with the reset of `learn`; as many as it takes
+    to see `rows` of their ends, as far as `MOST_STEPS` allow.
+    """
+    trained = train(subject, context, seed=seed, steps=SHORT_STEPS, options=options)
+    part = _part(trained)
+    length = 2 * len(part["actions"])
+    return _further(trained, length, min(rows // part["n_envs"], MOST_STEPS // max(length, 1)))
+
+
+def _further(trained: Trained, steps: int, count: int) -> list[dict[str, Any]]:
+    parts = []
+    for _ in range(count):
+        trained.agent.learn(steps)
         parts.append(_part(trained))
-    return {"parts": parts}
+    return parts
 
 
 def of_one_environment(parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
