@@ -93,6 +93,65 @@ def trained_rightly(exam: Exam, sheets: Sequence[Evidence]) -> bool:
     return bool(late[np.arange(len(late)), exam.right].sum() > CLEAR_SHARE * late.sum())
 
 
+LATE, FEWEST_STEPS = 0.9, 100
+OWN, SAME = 0.3, 0.6
+"""A coin follows its own state in at most 30 of 100 steps with a chance of 4e-5, in each of four runs."""
+
+
+def observation_answered(
+    records: Sequence[Mapping[str, np.ndarray]], greedy: np.ndarray, start: np.ndarray
+) -> list[list[int]]:
+    """Whether late actions follow the greedy answer in their own state, or in the state before.
+
+    Args:
+        records: `states` and `actions` of each environment.
+        greedy: [S] the trained agent's greedy actions.
+        start: [S] bool, states in which episodes begin.
+
+    Returns:
+        For steps within an episode, and for first steps: [steps whose own state and the one before ask
+        for different actions, of these the ones that follow their own, steps at which both ask for the
+        same, of these the ones that follow it].
+    """
+    counts = np.zeros((2, 4), dtype=int)
+    for record in records:
+        states = record["states"][int(LATE * len(record["states"])) :]
+        actions = record["actions"][len(record["actions"]) - len(states) + 1 :]
+        own, before = greedy[states[1:]], greedy[states[:-1]]
+        for row, group in enumerate((~start[states[1:]], start[states[1:]])):
+            differ, same = group & (own != before), group & (own == before)
+            follows = actions == own
+            found = differ.sum(), (differ & follows).sum(), same.sum(), (same & follows).sum()
+            counts[row] += np.array(found)
+    return counts.tolist()
+
+
+def acts_on_the_state_before(sheets: Sequence[Evidence]) -> Outcome | None:
+    """Failed if in all runs late actions answer the observation of the step before.
+
+    Where the two states ask for different actions, a policy that acts on its own observation follows
+    it mostly, one that explores half of the time; nothing that is right follows the other one.
+    """
+    found = [evidence.get("answered") for evidence in sheets]
+    for row, where in enumerate(("within episodes", "at the first step of an episode")):
+        rows = [one[row] for one in found if one]
+        if len(rows) == len(found) and rows and all(map(_late, rows)):
+            differ, own, _, _ = rows[0]
+            message = (
+                f"{where}, {differ - own} of {differ} late actions are what the agent itself would do in "
+                "the state before, where its own state asks for the other action; expected actions that "
+                "answer the observation of their own step"
+            )
+            return Outcome(Status.FAILED, message, {}, {"observation-stale": 0.95})
+    return None
+
+
+def _late(counts: Sequence[int]) -> bool:
+    differ, own, same, follows = counts
+    enough = differ >= FEWEST_STEPS and same >= FEWEST_STEPS
+    return enough and own <= OWN * differ and follows >= SAME * same
+
+
 def blind(agent: AgentHandle, observations: np.ndarray) -> bool:
     """Whether what the agent acts by is the same for every observation, and learned.
 

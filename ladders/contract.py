@@ -19,6 +19,7 @@ from ladders import (
     policy_update_check,
     q_target_check,
     rollout_edges_check,
+    sampling_check,
     seed_checks,
     target_checks,
 )
@@ -57,7 +58,7 @@ WHITE_BOX = (
     density_check.DENSITY,
     action_scale_check.ACTION_SCALE,
 )
-FOLLOWED = (interface_checks.STORED, target_checks.TARGET)
+FOLLOWED = (interface_checks.STORED, target_checks.TARGET, sampling_check.SAMPLING)
 """Where one of all these shows a mistake there is no need to let the agent learn for a minute."""
 
 EXAM = Check(
@@ -168,6 +169,7 @@ CONTRACT = Contract(
         option_checks.OPTIONS,
         entropy_check.ENTROPY,
         target_checks.TARGET,
+        sampling_check.SAMPLING,
         EXAM,
         parallel_check.PARALLEL,
         *classics.CHECKS,

@@ -18,7 +18,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ladders.behaviour import no_exploration, observation_ignored, train_eval_mismatch
+from ladders.behaviour import (
+    acts_on_the_state_before,
+    no_exploration,
+    observation_ignored,
+    train_eval_mismatch,
+)
 from ladders.exam import Exam, delay_unit, design
 from ladders.exam_progress import mostly_wrong, ruled_out
 from ladders.exam_report import failed_outcome, named_questions, undecided_message
@@ -151,7 +156,11 @@ def _misbehaved(
     recent = sorted(levels)[-2:]
     seen = [evidence for trial, evidence in trials if trial.steps in recent]
     if len(levels) >= 2 and "predict" in context.facts.get("capabilities", ()):
-        found = observation_ignored(seen) or train_eval_mismatch(exam, seen)
+        found = (
+            observation_ignored(seen)
+            or acts_on_the_state_before(seen)
+            or train_eval_mismatch(exam, seen)
+        )
         if found is not None:
             return found
     return no_exploration(seen, context)

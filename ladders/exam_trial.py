@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ladders.behaviour import blind, lone_choices
+from ladders.behaviour import blind, lone_choices, observation_answered
 from ladders.env import chosen_actions, encode_states
 from ladders.exam import Exam, design
 from ladders.recording import action_counts
@@ -62,8 +62,9 @@ def read_answers(
         return evidence | {"answers": majority(late[exam.decisions]).tolist()}
     observations = encode_states(n_states, "one-hot")
     with preserved_rng():
-        answers = agent.predict(observations[exam.decisions])
-        evidence["answers"] = chosen_actions(answers, continuous).tolist()
+        greedy = chosen_actions(agent.predict(observations), continuous)
+        evidence["answers"] = greedy[exam.decisions].tolist()
+        evidence["answered"] = observation_answered(records, greedy, exam.mdp.start > 0)
         if agent.values is not None:
             values = np.asarray(agent.values(observations), dtype=float).reshape(-1)
             evidence["values"] = [float(v) if np.isfinite(v) else None for v in values]

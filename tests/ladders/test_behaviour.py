@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from ladders.behaviour import (
+    acts_on_the_state_before,
     blind,
     lone_choices,
     no_exploration,
+    observation_answered,
     observation_ignored,
     train_eval_mismatch,
 )
 from ladders.exam import design
-from rlcheck.records import Context, Settings, Status
+from rlcheck.records import Context, Evidence, Settings, Status
 
 EXAM = design(0.9)
 VISITS = 200
@@ -101,3 +103,28 @@ def test_a_blind_policy_is_named_where_all_runs_show_it():
     assert observation_ignored([{"blind": True}] * 4).suspects == {"observation-ignored": 0.95}
     assert observation_ignored([{"blind": True}, {"blind": False}]) is None
     assert observation_ignored([{}]) is None
+
+
+def walked(acts_on: int, wrong: float, flip: bool = False) -> Evidence:
+    """A run whose actions follow the state `acts_on` steps ago, but for a share of random ones."""
+    rng = np.random.default_rng(3)
+    greedy = rng.integers(0, 2, EXAM.mdp.n_states)
+    states = rng.integers(0, EXAM.mdp.n_states, 20_000)
+    actions = np.roll(greedy[states], acts_on)
+    actions = np.where(rng.random(len(states)) < wrong, 1 - actions, actions)
+    record = {"states": states, "actions": 1 - actions if flip else actions}
+    return {"answered": observation_answered([record], greedy, EXAM.mdp.start > 0)}
+
+
+@pytest.mark.parametrize(
+    ("late", "wrong", "flip"), [(0, 0.0, False), (0, 0.5, False), (0, 0.0, True)]
+)
+def test_following_ones_own_state_or_none_or_the_other_action_is_not_acting_late(late, wrong, flip):
+    assert acts_on_the_state_before([walked(late, wrong, flip)] * 4) is None
+    assert acts_on_the_state_before([{}]) is None
+
+
+def test_actions_that_answer_the_state_before_are_named():
+    outcome = acts_on_the_state_before([walked(1, 0.1)] * 4)
+    assert outcome.suspects == {"observation-stale": 0.95}
+    assert acts_on_the_state_before([walked(1, 0.1)] * 3 + [walked(0, 0.1)]) is None
