@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-TUNING, FIRST_TEST, SECOND_TEST, THIRD_TEST, TEST = HALVES = (
-    "tuning", "first_test", "second_test", "third_test", "test",
+TUNING, FIRST_TEST, SECOND_TEST, THIRD_TEST, FOURTH_TEST, SECOND_TUNING, TEST = HALVES = (
+    "tuning", "first_test", "second_test", "third_test", "fourth_test", "second_tuning", "test",
 )  # fmt: skip
 FIRST_SEED = {half: 1000 * at for at, half in enumerate(HALVES)}
 
@@ -84,19 +84,33 @@ class Group:
         return {**self.settings, **(self.pathology.settings if self.pathology else {})}
 
 
+_ROLLOUTS: Mapping[str, Mapping[str, Any]] = {
+    "ppo": {"num_envs": 16, "num_steps": 64, "epochs": 4},
+    "a2c": {"num_envs": 4, "num_steps": 64},
+}
+"""How the reference agents collect, as `reference_agents.settings` has it and `config.json` says."""
+
+
+def stated_settings(group: Group, wrong: bool) -> dict[str, Any]:
+    """The settings that stand in the log of a training, those that make its pathology if wanted."""
+    own = group.all_settings if wrong else group.settings
+    return {**_ROLLOUTS.get(group.algorithm, {}), **own}
+
+
 # --- what is provoked -----------------------------------------------------------------------------
 
 _TOO_LARGE = ("kl-spikes", "entropy-collapse", "not-finite", "clip-saturated",
     "value-loss-explosion", "gradients-exploding")  # fmt: skip
 _WRONG_WAY = ("critic-explains-nothing", "return-stuck", "return-collapsed", "entropy-collapse",
-    "episodes-of-one-length")  # fmt: skip
+    "episodes-of-one-length", "value-targets-reversed")  # fmt: skip
+_UNTRAINED = ("critic-not-trained", "critic-explains-nothing")
 _DIVERGED = ("q-value-divergence", "value-loss-explosion", "gradients-exploding", "not-finite")
 
 ACTOR_CRITIC = (
     Pathology("learning rate 1", _TOO_LARGE, {"lr": 1.0}),
     Pathology("entropy coefficient -3", ("entropy-collapse",), {"entropy_coef": -3.0}),
     Pathology("advantages negated", _WRONG_WAY, spoil="negated"),
-    Pathology("critic not trained", ("critic-explains-nothing",), {"value_coef": 0.0}),
+    Pathology("critic not trained", _UNTRAINED, {"value_coef": 0.0}),
 )
 PPO = (
     *ACTOR_CRITIC,
@@ -118,8 +132,8 @@ REINFORCE = (
     Pathology("loss negated", _WRONG_WAY, spoil="negated"),
 )
 DQN = (
-    # In the tuning half all units died in the first update, so that name was added.
-    Pathology("learning rate 1", (*_DIVERGED, "action-values-all-equal"), {"lr": 1.0}),
+    # In the tuning half all units died in the first update, so those names were added.
+    Pathology("learning rate 1", (*_DIVERGED, "action-values-all-equal", "dead-units"), {"lr": 1.0}),
     Pathology("no target network, no terminal mask, no discount", ("q-value-divergence",),
         {"tau": 1.0, "double": False, "gamma": 1.0}, "no_terminal"),
     Pathology("discount 1.5 in the target", ("q-value-divergence",), spoil="large_discount"),
@@ -140,5 +154,11 @@ SB3_PPO = (
         {"normalize_advantage": False}, "large_reward"),
     Pathology("learning rate 1", _TOO_LARGE, {"learning_rate": 1.0}),
 )  # fmt: skip
+SB3_ACTOR_CRITIC = (
+    Pathology("learning rate 1", _TOO_LARGE, {"learning_rate": 1.0}),
+    Pathology("entropy coefficient -3", ("entropy-collapse",), {"ent_coef": -3.0}),
+    Pathology("advantages negated", _WRONG_WAY, spoil="negated"),
+    Pathology("critic not trained", _UNTRAINED, {"vf_coef": 0.0}),
+)
 SB3_DQN = Pathology("target interval beyond the run", ("target-never-updated",),
     {"target_update_interval": 10**9})  # fmt: skip

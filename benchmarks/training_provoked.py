@@ -89,6 +89,7 @@ OWN_ENVIRONMENTS: Mapping[str, Callable[[bool], Any]] = {
     "Pits-6x6": lambda _: tabular(gridworld(_PITS), max_steps=40, name="Pits-6x6"),
     "RandomMDP": lambda _: random_mdp(),
     "RandomMDP-20": lambda _: random_mdp(20, 3, 60),
+    "RandomMDP-25": lambda _: random_mdp(25, 5, 80),
     "RandomMDP-30": lambda _: random_mdp(30, 2, 100),
     "Warehouse": lambda sick: tabular(warehouse(_PICKED if sick else 0.0), _TIME, "Warehouse"),
 }
@@ -322,7 +323,7 @@ def _one_sb3(group: Group, seed: int) -> list[tuple[int, dict[str, float]]]:
             numbers = {
                 k: float(v) for k, v in key_values.items() if isinstance(v, float | int | np.number)
             }
-            records.append((step, numbers))
+            records.append((step, numbers | _critic_means(model)))
 
         def close(self) -> None:
             pass
@@ -333,6 +334,8 @@ def _one_sb3(group: Group, seed: int) -> list[tuple[int, dict[str, float]]]:
     algorithm = getattr(stable_baselines3, group.algorithm.removeprefix("sb3:"))
     defaults = {"PPO": {"n_steps": 256, "n_epochs": 5}, "DQN": {"learning_starts": 500}}
     settings = {**defaults.get(algorithm.__name__, {}), **group.all_settings}
+    if group.pathology and group.pathology.spoil == "negated":
+        settings["rollout_buffer_class"] = _negated_buffer()
     model = algorithm("MlpPolicy", env, seed=seed, device="cpu", **settings)
     model.set_logger(Logger(None, [Keep()]))
     try:
@@ -342,3 +345,26 @@ def _one_sb3(group: Group, seed: int) -> list[tuple[int, dict[str, float]]]:
         print(f"  {group.name}, seed {seed}: ended by {type(error).__name__}", flush=True)
     env.close()
     return [records[at] for at in _chosen(len(records))] if records else []
+
+
+def _critic_means(model: Any) -> dict[str, float]:
+    """What `SB3Callback` reads from the rollouts of an on-policy model."""
+    buffer = getattr(model, "rollout_buffer", None)
+    if buffer is None or not buffer.full:
+        return {}
+    return {
+        "value_mean": float(buffer.values.mean()),
+        "value_target_mean": float(buffer.returns.mean()),
+    }
+
+
+def _negated_buffer() -> type:
+    """A rollout buffer whose advantages have the wrong sign; the critic's targets are right."""
+    from stable_baselines3.common.buffers import RolloutBuffer
+
+    class Negated(RolloutBuffer):
+        def compute_returns_and_advantage(self, last_values: Any, dones: Any) -> None:
+            super().compute_returns_and_advantage(last_values, dones)
+            self.advantages *= -1.0
+
+    return Negated

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from benchmarks.training_groups import HALVES, Group
+from benchmarks.training_groups import HALVES, Group, stated_settings
 from benchmarks.training_halves import GROUPS
 from rlcheck.selftests import upper_bound
 from rlcheck.signals.contract import diagnose_log
@@ -80,18 +80,23 @@ class Run:
     log: Log
 
 
-def runs(half: str) -> Iterator[Run]:
-    """Every stored training of a half."""
+def runs(half: str, stated: bool = True) -> Iterator[Run]:
+    """Every stored training of a half.
+
+    Args:
+        half: one of `HALVES`.
+        stated: whether the log states the settings that make a pathology, as configurations do.
+    """
     stored = np.load(runs_file(half))
     for group in GROUPS:
         if group.half == half and f"{group.name}|step" in stored.files:
             start = group.name + "|"
             own = {k.removeprefix(start): stored[k] for k in stored.files if k.startswith(start)}
             for place in range(len(own["step"])):
-                yield Run(group, group.seeds.start + place, _log(group, place, own))
+                yield Run(group, group.seeds.start + place, _log(group, place, own, stated))
 
 
-def _log(group: Group, place: int, stored: dict[str, np.ndarray]) -> Log:
+def _log(group: Group, place: int, stored: dict[str, np.ndarray], stated: bool) -> Log:
     steps = stored["step"][place].astype(float)
     columns = {}
     for name, values in stored.items():
@@ -107,7 +112,11 @@ def _log(group: Group, place: int, stored: dict[str, np.ndarray]) -> Log:
     config: dict[str, Any] = {
         "env_id": group.env,
         "total_timesteps": group.steps,
-        **{name: value for name, value in group.all_settings.items() if name != "hidden"},
+        **{
+            name: value
+            for name, value in stated_settings(group, stated).items()
+            if name != "hidden"
+        },
     }
     if group.algorithm == "ppo":
         config["n_epochs"] = 4.0
@@ -134,8 +143,8 @@ def first_warning(run: Run) -> tuple[str, float] | None:
     return (told[0].fault, 1.0) if told else None
 
 
-def main_judge(half: str, verbose: bool) -> None:
-    every = list(runs(half))
+def main_judge(half: str, verbose: bool, stated: bool) -> None:
+    every = list(runs(half, stated))
     print(f"== {half} half: {len(every)} runs of {len({run.group.name for run in every})} groups")
     sick, healthy = (
         [r for r in every if r.group.faults],
@@ -199,6 +208,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=9.0, help="start no group after these")
     parser.add_argument("--only", default="*", help="glob of groups to train")
     parser.add_argument("--others", action="store_true", help="judge by other packages instead")
+    parser.add_argument("--unstated", action="store_true", help="hide the settings that are wrong")
     parser.add_argument("-v", "--verbose", action="store_true", help="every alarm")
     given = parser.parse_args()
     if given.what == "train":
@@ -208,7 +218,7 @@ def main() -> None:
 
         main_others(list(runs(given.half)))
     else:
-        main_judge(given.half, given.verbose)
+        main_judge(given.half, given.verbose, not given.unstated)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from reference_agents._arguments import from_arguments
-from reference_agents.actor_critic import ActorCritic, explained_variance
+from reference_agents.actor_critic import ActorCritic, critic_metrics
 from reference_agents.agent import Metrics, prepare_env
 from reference_agents.envs import BatchedEnv
 from reference_agents.losses import (
@@ -110,8 +110,8 @@ class A2C(ActorCritic):
         return {
             "entropy": entropies.detach().mean(dim=1),
             "value_loss": value_loss(values.detach(), returns, seed_dims=1),
-            "explained_variance": explained_variance(values.detach(), returns),
             "grad_norm": grad_norms,
+            **critic_metrics(values.detach(), returns),
         }
 
     def fit_transition(

@@ -93,6 +93,21 @@ class ActorCritic(Agent):
         return self._ask(self.policy.probabilities, obs)
 
 
+def critic_metrics(values: Tensor, returns: Tensor) -> Metrics:
+    """What the critic says of a rollout against what it is to say, [S] each.
+
+    The two means show a critic that is not trained in any task: its own never moves towards its target's.
+
+    Args:
+        values, returns: of every row, from before the update, [S, B].
+    """
+    return {
+        "explained_variance": explained_variance(values, returns),
+        "value_mean": values.mean(dim=1),
+        "value_target_mean": returns.mean(dim=1),
+    }
+
+
 def explained_variance(values: Tensor, returns: Tensor) -> Tensor:
     """Share of the returns' variance that the critic explains, for each seed.
 

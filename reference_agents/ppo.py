@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from reference_agents._arguments import from_arguments
-from reference_agents.actor_critic import ActorCritic, explained_variance
+from reference_agents.actor_critic import ActorCritic, critic_metrics
 from reference_agents.agent import Metrics, prepare_env
 from reference_agents.envs import BatchedEnv
 from reference_agents.losses import entropy_loss, normalise_advantages, ppo_loss, value_loss
@@ -115,9 +115,7 @@ class PPO(ActorCritic):
         return {
             **episodes,
             **update_metrics(outcome, minibatch, clip_epsilon),
-            "explained_variance": explained_variance(
-                batch.returns - batch.advantages, batch.returns
-            ),
+            **critic_metrics(batch.returns - batch.advantages, batch.returns),
         }
 
     @torch.no_grad()

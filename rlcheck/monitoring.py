@@ -29,7 +29,7 @@ from rlcheck.signals import faults, hyper_parameters
 from rlcheck.signals.findings import PREFIX, Alarm
 from rlcheck.signals.history import History
 from rlcheck.signals.recognising import recognise
-from rlcheck.signals.recomputed import recomputed
+from rlcheck.signals.recomputed import means, recomputed
 from rlcheck.signals.series import RawLog, series
 from rlcheck.signals.watching import BY_NAME, Watching
 from rlcheck.subjects import invert
@@ -126,7 +126,7 @@ class Monitor:
             UsageError: a name in `raw` that is none of these, or arrays of different sizes.
         """
         history, watching = self._history, self._watching
-        known = {**metrics, **recomputed(raw)} if raw else metrics
+        known = {**means(raw), **metrics, **recomputed(raw)} if raw else metrics
         failing = history.add(float(step), known)
         if failing or watching.due(history.records):
             self._tell(self._look(failing))

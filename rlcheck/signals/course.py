@@ -14,7 +14,7 @@ import numpy as np
 
 from rlcheck.signals.findings import RETURN_SIGNALS, show
 from rlcheck.signals.series import FloatArray, Log, Series
-from rlcheck.signals.statistics import Window, apart, blocks, noise, spanned, window
+from rlcheck.signals.statistics import Window, apart, blocks, noise, spanned, trend, window
 
 _HEAD, _TAIL = 0.1, 0.2
 _MUCH = 0.3
@@ -95,6 +95,20 @@ class Course:
         return bool(fall > max(0.3 * abs(first), 3 * self.noise) and settled and not self.rose)
 
     @property
+    def worsens(self) -> bool:
+        """Whether it falls from each fifth of the run to the next, by half of its first level in all.
+
+        By five times the noise at least, and by four standard deviations of Kendall's rank statistic.
+        """
+        middles, _ = blocks(self.points, 5)
+        fall = float(middles[0] - middles[-1])
+        return bool(
+            np.all(np.diff(middles) < 0)
+            and fall > max(5 * self.noise, 0.5 * abs(float(middles[0])))
+            and trend(self.points.values).z < -4.0
+        )
+
+    @property
     def learned(self) -> bool:
         """Whether it rose beyond doubt: by half of its first level, and by three times its noise."""
         gain = self.last.median - self.start.median
@@ -158,6 +172,9 @@ def course(log: Log, least: int = 10) -> Course | None:
     points = log.first(*RETURN_SIGNALS)
     if points is None or len(points) < least:
         return None
+    # A goal is one of whole episodes.
+    episodes = log.first(RETURN_SIGNALS[0])
+    whole = episodes is not None and len(episodes) >= least
     middles, steps = blocks(points, 10)
     best = int(np.argmax(middles))
     edges = np.arange(len(middles) + 1) * len(points) // len(middles)
@@ -169,7 +186,7 @@ def course(log: Log, least: int = 10) -> Course | None:
         last=window(points, 1.0 - _TAIL, 1.0),
         peak=Window(float(steps[best]), float(end), values),
         noise=noise(points),
-        goal=known_goal(log),
+        goal=known_goal(log) if whole else None,
     )
 
 

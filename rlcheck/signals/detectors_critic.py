@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from rlcheck.signals import faults
@@ -29,6 +31,9 @@ _YOUNG = 100_000
 _LARGE = 50.0
 """Returns from which on an output that begins at 0 has far to go."""
 
+_RESCALED = 10.0
+"""How many times all that rewards add up to the error of a critic may be: they may be rescaled."""
+
 _EXPLODED = 100.0
 """How many times its early level a value loss reaches that grew with the returns alone."""
 
@@ -44,6 +49,16 @@ def critic_explains(log: Log) -> Finding:
     middle, best = window(later, 0.0, 1.0).median, float(np.percentile(later.values, 90))
     if best > 0.1 or middle > _NOTHING:
         return Clear(f"the critic explains {middle:.1%} of the variance of the returns (median)")
+    if log.config.get("value_coef") == 0:
+        found = _nothing(explained, middle, best, ": the value loss has a weight of 0", 0.9)
+        return replace(found, fault="critic-not-trained")
+    beyond = _beyond_rewards(log, returns)
+    if beyond > _RESCALED:
+        why = (
+            f", and its error is {show(beyond)} times what the logged rewards can add up to: the "
+            "rewards that it learns from are far larger"
+        )
+        return _nothing(explained, middle, best, why, 0.85)
     if returns is not None and spanned(returns.points) <= 1e-9 * max(abs(returns.last.median), 1.0):
         return Unknown("all returns are equal: there is no variance to explain")
     if returns is not None and returns.at_goal:
@@ -70,15 +85,32 @@ def critic_explains(log: Log) -> Finding:
             "every state because its units are saturated (a lower learning rate helps)"
         )
     assert returns is not None  # without returns it is unclear
+    why = "; a critic that learns reaches 0.5 and more"
+    return _nothing(explained, middle, best, why, 0.75 if returns.rose else 0.85)
+
+
+def _nothing(explained: Series, middle: float, best: float, why: str, strength: float) -> Alarm:
     span = (float(explained.steps[0]), float(explained.steps[-1]))
     return Alarm(
         "critic-explains-nothing",
         f"the explained variance is {show(middle)} (median) and rarely above {show(best)} in "
-        f"{steps(span)}; a critic that learns reaches 0.5 and more",
+        f"{steps(span)}{why}",
         span,
         {"median": middle, "best": best},
-        strength=0.75 if returns.rose else 0.85,
+        strength=strength,
     )
+
+
+def _beyond_rewards(log: Log, returns: Course | None) -> float:
+    """The critic's error late in the run over the largest return that the logged rewards allow, or 0.
+
+    To say 0 everywhere leaves the error of the targets at most. A critic that explains some of them may
+    see rewards that are rescaled on purpose.
+    """
+    loss, bound = log.first("value_loss"), largest_value(log)
+    if loss is None or len(loss) < 10 or not bound or (returns is not None and returns.learned):
+        return 0.0
+    return window(loss, 0.5, 1.0).median ** 0.5 / bound
 
 
 def _unclear(log: Log, returns: Course | None, explained: float) -> str:
@@ -173,16 +205,18 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "critic-explains-returns",
         "The critic explains some of the variance of the returns.",
-        "After the first 15 % of the run: a median of at most 0.01, and nine of ten records "
-        "below 0.1. A critic that learns slowly lies above that. One whose explained variance fell "
-        "when all returns became equal passes, and so does one whose error fell to a third while the "
-        "return rose by half. Inconclusive is one that is nearly always positive and grows, one of "
-        "returns above 50 that did not rise by half in fewer than 100,000 steps, one where "
-        "most returns are equal, and one of an algorithm that uses each batch once (no clip fraction), "
-        "unless the return did not rise and it is far worse than a constant or its error grew sixfold.",
+        "After the first 15 % of the run: a median of at most 0.01, and nine of ten records below "
+        "0.1. A critic that learns slowly lies above that. One whose explained variance fell when "
+        "all returns became equal passes, and so does one whose error fell to a third while the "
+        "return rose by half. Inconclusive is one that is nearly always positive and grows, one "
+        "of returns above 50 that did not rise by half in fewer than 100,000 steps, one where "
+        "most returns are equal, and one of an algorithm that uses each batch once (no clip "
+        "fraction), unless the return did not rise and it is far worse than a constant or its "
+        "error grew sixfold. An alarm in any case: a stated weight of the value loss of 0, and an "
+        "error of ten times the largest return that the logged rewards allow.",
         (need("explained_variance", least=30),),
         critic_explains,
-        (faults.CRITIC_USELESS,),
+        (faults.CRITIC_USELESS, faults.CRITIC_UNTRAINED),
         ("explained_variance", "value_loss", *RETURN_SIGNALS),
     ),
     Detector(

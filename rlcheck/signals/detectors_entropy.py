@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 
-from rlcheck.signals import faults
+from rlcheck.signals import faults, hyper_parameters
 from rlcheck.signals.course import Course, course, known_actions
 from rlcheck.signals.findings import (
-    RETURN,
     RETURN_SIGNALS,
     Alarm,
     Clear,
@@ -30,6 +29,13 @@ _COLLAPSED = 0.05
 _NEARLY = 0.15
 """The same where the return is known to be a fifth of the way to the goal at most."""
 
+_DRIVEN = 0.5
+"""The same where the entropy falls all the time and the log states that it is punished."""
+
+_STROKES = 3
+
+_NO_RETURN = Unknown("10 values of the return are needed")
+
 _UNIFORM = 0.01
 
 _YOUNG = 15_000
@@ -39,9 +45,8 @@ _YOUNG = 15_000
 def entropy_collapse(log: Log) -> Finding:
     """The entropy, as a share of its largest value, against the return."""
     entropy, returns = log["entropy"], course(log)
-    assert returns is not None, "needs a return"
     if "action_std" in log.signals and len(log["action_std"]) >= 10:
-        return _std_collapse(log["action_std"], returns)
+        return _std_collapse(log["action_std"], returns) if returns else _NO_RETURN
     if np.any(entropy.values < -1e-6):
         return Unknown(
             "the entropy is that of a density, whose zero means nothing; log the standard "
@@ -50,10 +55,14 @@ def entropy_collapse(log: Log) -> Finding:
     largest, seen = _largest_entropy(log, entropy)
     share = Series(entropy.steps, entropy.values / max(largest, 1e-12))
     end = window(share, 0.9, 1.0)
+    good = returns is not None and returns.at_goal
+    if not good and (why := _driven(log, share) or _at_one_stroke(log, share)):
+        return _collapse(share, largest, 0.5, why, returns)
+    if returns is None:
+        return _NO_RETURN
     limit = _NEARLY if returns.far_from_goal else _COLLAPSED
     if end.median > limit:
         return Clear(f"the entropy ends at {end.median:.0%} of its largest value")
-    start = settled_from(share, share.values <= limit)
     if returns.improving and not returns.below_first:
         remark = f"the entropy is {end.median:.1%} of its largest value, and the return still rises"
         return Clear("the policy is nearly certain and still gets better", (remark,))
@@ -66,15 +75,62 @@ def entropy_collapse(log: Log) -> Finding:
             f"the entropy is {end.median:.1%} of its largest value, and most returns are equal: a policy "
             "that hardly ever finds a reward may settle before it does (more exploration helps)"
         )
-    span = (share.steps[0] if start is None else start, float(share.steps[-1]))
+    return _collapse(share, largest, limit, "", returns)
+
+
+def _collapse(
+    share: Series, largest: float, limit: float, why: str, returns: Course | None
+) -> Alarm:
+    start = settled_from(share, share.values <= limit)
+    span = (float(share.steps[0]) if start is None else start, float(share.steps[-1]))
+    level = window(share, 0.9, 1.0).median
+    numbers = {"entropy": level * largest, "share": level}
+    if returns is not None:
+        numbers["return"] = returns.last.median
     return Alarm(
         "entropy-collapse",
-        f"the entropy is {show(end.median * largest)} nats, {end.median:.1%} of its largest "
-        f"value, in {steps(span)}, while {returns.in_words()}",
+        f"the entropy is {show(level * largest)} nats, {level:.1%} of its largest value, in "
+        f"{steps(span)}{why}" + (f", while {returns.in_words()}" if returns else ""),
         span,
-        {"entropy": end.median * largest, "share": end.median, "return": returns.last.median},
+        numbers,
         healthy={"entropy": (limit * largest, largest)},
     )
+
+
+def _driven(log: Log, share: Series) -> str:
+    """In words, that a negative coefficient drives the entropy down; "" where it does not."""
+    if not hyper_parameters.rewards_certainty(log) or len(share) < 10:
+        return ""
+    middles, _ = blocks(share, 5)
+    fell = middles[-1] <= _COLLAPSED or np.all(np.diff(middles) < 0)
+    if not fell or middles[-1] > _DRIVEN:
+        return ""
+    return f", as its coefficient of {log.config['entropy_coef']:g} rewards"
+
+
+def _at_one_stroke(log: Log, share: Series) -> str:
+    """In words, that one to three updates made a nearly uniform policy certain for good; "" if none did.
+
+    From a uniform policy that is a divergence of KL(new || old) = log(n) - H(new), several times what any
+    clip range leaves of three updates.
+    """
+    rollout = _steps_of_a_rollout(log)
+    if rollout is None or len(share) < 10 or window(share, 0.5, 1.0).median > _COLLAPSED:
+        return ""
+    for apart in range(1, _STROKES + 1):
+        before, after = share.values[:-apart], share.values[apart:]
+        near = share.steps[apart:] - share.steps[:-apart] <= 1.01 * _STROKES * rollout
+        struck = np.nonzero((before > 0.8) & (after < 2 * _COLLAPSED) & near)[0]
+        if len(struck):
+            last = share.steps[struck[0] + apart]
+            return f": the updates up to step {last:,.0f} made it so at one stroke"
+    return ""
+
+
+def _steps_of_a_rollout(log: Log) -> float | None:
+    """Environment steps from one update to the next, where the configuration tells."""
+    length, width = log.config.get("n_steps"), log.config.get("num_envs", 1.0)
+    return None if length is None else float(length) * float(width)
 
 
 def _largest_entropy(log: Log, entropy: Series) -> tuple[float, bool]:
@@ -104,7 +160,8 @@ def _std_collapse(std: Series, returns: Course) -> Finding:
 def entropy_explosion(log: Log) -> Finding:
     """A rising entropy with a falling return, or an entropy that is maximal throughout."""
     entropy, returns = log["entropy"], course(log)
-    assert returns is not None, "needs a return"
+    if returns is None:
+        return _held_uniform(log, entropy) or _NO_RETURN
     middles, _ = blocks(entropy, 10)
     low, end = float(middles.min()), float(middles[-1])
     uniform = _stays_uniform(log, entropy, returns)
@@ -143,6 +200,8 @@ def _stays_uniform(log: Log, entropy: Series, returns: Course) -> Alarm | Doubt 
         return None
     if not uniform or len(entropy) < 20:
         return None
+    if held := _held_uniform(log, entropy):
+        return held
     if returns.sparse or entropy.steps[-1] < _YOUNG or _leaves_uniform(entropy, tops):
         # Where hardly an episode differs from another there is next to no gradient to arrive.
         return Doubt(
@@ -161,6 +220,25 @@ def _stays_uniform(log: Log, entropy: Series, returns: Course) -> Alarm | Doubt 
     )
 
 
+def _held_uniform(log: Log, entropy: Series) -> Alarm | None:
+    """An enormous coefficient of the entropy that holds a policy within a thousandth of uniform."""
+    actions = known_actions(log)
+    top = math.log(actions) if actions else float(np.max(entropy.values))
+    if not hyper_parameters.rewards_chance(log) or len(entropy) < 10 or top <= 0:
+        return None
+    if np.any(np.abs(entropy.values - top) > 0.1 * _UNIFORM * top):
+        return None
+    span = (float(entropy.steps[0]), float(entropy.steps[-1]))
+    level = float(np.median(entropy.values))
+    return Alarm(
+        "policy-stays-random",
+        f"the entropy stays at that of the uniform policy ({show(level)} nats) in {steps(span)}, as its "
+        f"coefficient of {log.config['entropy_coef']:g} rewards",
+        span,
+        {"entropy": level},
+    )
+
+
 def _leaves_uniform(entropy: Series, tops: list[float]) -> bool:
     """Whether the distance from the uniform policy's entropy grows steadily, as when learning starts."""
     top = min(tops, key=lambda one: abs(one - float(entropy.values[0])))
@@ -176,8 +254,10 @@ DETECTORS: tuple[Detector, ...] = (
         "number is unknown, falls below 5 % while the return is no better than at the start (or "
         "less than half way to the environment's goal; at a fifth of the way, below 15 %). A "
         "policy that converged has a low entropy and a high return, and passes; so does one whose "
-        "return still rises. Inconclusive where most returns are equal.",
-        (need("entropy", least=5), RETURN),
+        "return still rises. Inconclusive where most returns are equal. Whatever the return, "
+        "short of the goal: an entropy that a stated coefficient below -0.1 drives down to half "
+        "and less, and one that three updates took from 80 % to 10 % and that stays low.",
+        (need("entropy", least=5),),
         entropy_collapse,
         (faults.ENTROPY_COLLAPSE,),
         ("entropy", "action_std", *RETURN_SIGNALS),
@@ -188,9 +268,10 @@ DETECTORS: tuple[Detector, ...] = (
         "An alarm needs both: the entropy at 95 % of its maximum after it had fallen below 50 % "
         "(for Gaussian policies a standard deviation five times the first), and a return that "
         "collapsed or never rose. An entropy within 1 % of uniform in every record with a flat "
-        "return shows a policy without gradient; before 15,000 steps, where the distance from uniform "
-        "grows steadily, and where most returns are equal, that is inconclusive.",
-        (need("entropy"), RETURN),
+        "return shows a policy without gradient; before 15,000 steps, where the distance from "
+        "uniform grows steadily, and where most returns are equal, that is inconclusive. Within "
+        "0.1 % under a stated coefficient above 1 it is an alarm in any task.",
+        (need("entropy", least=10),),
         entropy_explosion,
         (faults.ENTROPY_EXPLOSION, faults.POLICY_UNIFORM),
         ("entropy", "action_std", *RETURN_SIGNALS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rlcheck.signals import faults
-from rlcheck.signals.course import course
+from rlcheck.signals.course import Course, course
 from rlcheck.signals.findings import (
     RETURN,
     RETURN_SIGNALS,
@@ -106,7 +106,10 @@ def return_moves(log: Log) -> Finding:
     level = 0.0 if goal is None else max(goal - returns.start.median, 0.0)
     gained = float(blocks(points, 10)[0].max()) - returns.start.median
     # Greedy learners of action values do worse than chance before they do better; policies do not.
-    wrong_way = returns.below_first and not {"epsilon", "q_mean"} & set(log.signals)
+    of_a_policy = not {"epsilon", "q_mean"} & set(log.signals)
+    if of_a_policy and returns.worsens and not returns.sparse:
+        return _worsens(returns, span)
+    wrong_way = returns.below_first and of_a_policy
     ample = wrong_way or span[1] - span[0] >= _AMPLE
     flat = gained < _NO_WAY * level and not returns.ever_rose
     if goal is not None and level > 0 and (flat or wrong_way) and ample:
@@ -132,6 +135,18 @@ def return_moves(log: Log) -> Finding:
         return Clear("the return varies", (remark,))
     return Clear(
         f"the return went from {show(returns.start.median)} to {show(returns.last.median)}"
+    )
+
+
+def _worsens(returns: Course, span: tuple[float, float]) -> Alarm:
+    fifths = " > ".join(show(float(level)) for level in blocks(returns.points, 5)[0])
+    return Alarm(
+        "return-stuck",
+        f"the return falls from each fifth of {steps(span)} to the next, {fifths}, though the policy "
+        "follows its gradient: what makes it worse is taken for better",
+        span,
+        {"first": returns.start.median, "last": returns.last.median},
+        strength=0.7,
     )
 
 
@@ -192,7 +207,9 @@ DETECTORS: tuple[Detector, ...] = (
         "nor came nearer by 5 % of the way, in 20,000 steps. Up to 200,000 steps that is inconclusive, "
         "and where most returns are equal it always is, since a correct agent may be slow or may not "
         "have found a sparse reward yet; it fails where the return is worse than the "
-        "untrained policy's. Without a goal a flat return may be a good one: that is a remark.",
+        "untrained policy's. Without a goal a flat return may be a good one: that is a remark; one of a "
+        "policy that falls from each fifth of the run to the next, by half of its first level and five "
+        "times its noise, fails.",
         (RETURN,),
         return_moves,
         (faults.RETURN_CONSTANT, faults.RETURN_STUCK),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from rlcheck.signals import faults
+from rlcheck.signals import faults, hyper_parameters
 from rlcheck.signals.course import RETURN_SIGNALS, Course, course
 from rlcheck.signals.findings import (
     RETURN,
@@ -49,7 +49,8 @@ def kl_spikes(log: Log) -> Finding:
     kl, returns = log["approx_kl"], course(log)
     jump = int(np.argmax(kl.values))
     size, at = float(kl.values[jump]), float(kl.steps[jump])
-    if size > _ENORMOUS and not (returns is not None and returns.learned):
+    enormous = _REPLACED if hyper_parameters.leaps(log) else _ENORMOUS
+    if size > enormous and not (returns is not None and returns.learned):
         span = (at, float(kl.steps[-1]))
         words = f", and {returns.in_words()}" if returns is not None else ""
         return Alarm(
@@ -206,12 +207,13 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "updates-stay-close",
         "No update changes the policy far beyond the clip range.",
-        "Spikes alone are common, most of all early, and are no alarm. One is raised where an update "
-        "has more than 10 nats and the return was not learned, where the "
-        "median after the first fifth exceeds 0.2 nats and the return collapsed or is known to be "
-        "low, where a third of them exceed 1 nat and it does not rise, where one update of more "
-        "than 1 nat is followed by returns below those of the untrained policy, and where a "
-        "divergence of more than ten times the usual one is followed at once by a lasting collapse.",
+        "Spikes alone are common, most of all early, and are no alarm. One is raised where an "
+        "update has more than 10 nats (1 where the log states a learning rate above 0.1) and the "
+        "return was not learned, where the median after the first fifth exceeds 0.2 nats and the "
+        "return collapsed or is known to be low, where a third of them exceed 1 nat and it does "
+        "not rise, where one update of more than 1 nat is followed by returns below those of the "
+        "untrained policy, and where a divergence of more than ten times the usual one is "
+        "followed at once by a lasting collapse.",
         (need("approx_kl", least=10),),
         kl_spikes,
         (faults.KL_SPIKES,),

@@ -89,9 +89,10 @@ def _reward_a_step(returns: Series, lengths: Series) -> tuple[float, bool]:
 
 def q_bounded(log: Log) -> Finding:
     """|Q| against the largest return that rewards allow, and whether it is still growing."""
-    q = log.first("q_max", "q_mean")
-    assert q is not None, "needs action values"
-    size = Series(q.steps, np.abs(q.values))
+    # Where rewards are costs the mean value is the larger one.
+    known = [points for points in map(log.first, ("q_max", "q_mean")) if points is not None]
+    sizes = [Series(q.steps, np.abs(q.values)) for q in known if len(q)]
+    size = max(sizes, key=lambda one: window(one, 0.9, 1.0).median)
     end, before = window(size, 0.9, 1.0), window(size, 0.5, 0.7)
     bound = largest_value(log)
     growing = end.median > _STILL_GROWING * max(before.median, 1e-12)
@@ -100,6 +101,8 @@ def q_bounded(log: Log) -> Finding:
         # A learning rate that falls to 0 stops the growth of the worst values, too.
         growing = growing or end.median > 10 * window(size, 0.1, 0.25).median
     mean = log.first("q_mean", "q_max")
+    if returns is None and mean is not None:
+        growing = growing or _multiplied(mean)
     flat = returns is not None and not returns.rose and not returns.sparse
     if flat and mean is not None and (factor := _compounds(mean)):
         span = (float(mean.steps[len(mean) // 4]), float(mean.steps[-1]))
@@ -153,6 +156,18 @@ def _compounds(q: Series) -> float:
     ratios = middles[1:] / middles[:-1]
     steady = ratios.min() > _COMPOUND and ratios[-1] > 0.75 * ratios[0]
     return float(middles[-1] / middles[0]) if steady else 0.0
+
+
+def _multiplied(q: Series) -> bool:
+    """Whether |Q| grew by half and more five times in a row, from each twelfth of the run to the next.
+
+    What grows in proportion to time does so twice at most, and with its square four times.
+    """
+    if len(q) < 20:
+        return False
+    middles = np.maximum(np.abs(blocks(q, 12)[0]), 1e-12)
+    grew = middles[1:] > 1.5 * middles[:-1]
+    return any(grew[at : at + 5].all() for at in range(len(grew) - 4))
 
 
 def q_varies(log: Log) -> Finding:
@@ -278,9 +293,11 @@ DETECTORS: tuple[Detector, ...] = (
         "Action values stay within what rewards can add up to.",
         "|Q| <= r_max / (1 - gamma). The bound is taken from the returns of the log (or --set "
         "reward_max=R), and an alarm needs ten times that and a growth that goes on: values that "
-        "rise from 0 to their true level pass, and so do rewards that are rescaled after they "
-        "are logged. Below that bound a growth by the same factor again and again is an alarm where the "
-        "return does not rise: true values are approached ever more slowly.",
+        "rise from 0 to their true level pass, and so do rewards that are rescaled after they are "
+        "logged. Where fewer than ten returns are known, five growths in a row by half, from each "
+        "twelfth of the run to the next, stand for the one that goes on. Below that bound a "
+        "growth by the same factor again and again is an alarm where the return does not rise: "
+        "true values are approached ever more slowly.",
         (need("q_max", "q_mean", least=10),),
         q_bounded,
         (faults.Q_DIVERGENCE,),
@@ -310,10 +327,9 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "target-network-follows",
         "The target network follows the online network at a distance.",
-        "The distance, measured before each synchronisation, comes and goes. One that grows and never "
-        "falls by 7 % from the largest so far "
-        "shows a target that is never updated, one that is always 0 a target that shares the "
-        "online network's weights.",
+        "The distance, measured before each synchronisation, comes and goes. One that grows and "
+        "never falls by 7 % from the largest so far shows a target that is never updated, one "
+        "that is always 0 a target that shares the online network's weights.",
         (need("target_distance"),),
         target_follows,
         (faults.TARGET_NEVER, faults.TARGET_ONLINE),

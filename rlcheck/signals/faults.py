@@ -164,6 +164,28 @@ CRITIC_USELESS = fault(
     "https://github.com/vwxyzjn/cleanrl/commit/95fcdd750205",
     "https://github.com/DLR-RM/stable-baselines3/commit/5ddda44a747c",
 )
+CRITIC_UNTRAINED = fault(
+    "critic-not-trained",
+    "The critic is not trained.",
+    "What the critic predicts stays where it began, while its targets are far off, always to the "
+    "same side. Whatever the task and the learning rate, a critic with a gradient moves towards "
+    "its targets.",
+    "Check that the critic's parameters are in an optimiser that steps, that the value loss is part of "
+    "the loss with a weight above 0, and that no `detach()` or `no_grad` stands around the prediction.",
+    "The value loss and its coefficient, the list of parameters given to the optimiser.",
+    "https://github.com/AgileRL/AgileRL/commit/40a6f2a87958",
+)
+TARGETS_REVERSED = fault(
+    "value-targets-reversed",
+    "The critic learns values of the opposite sign.",
+    "Returns have one sign, and the critic's targets the other: advantages, rewards or the "
+    "targets were negated on the way. Each target is then the value minus the advantage, from "
+    "which the value runs away, and the policy is led to what is worst.",
+    "Print rewards, advantages and targets of one short episode and compare their signs: advantage = "
+    "return - value, target = advantage + value, loss = -(advantage * log-probability).",
+    "The estimate of advantages, a reward wrapper, the sign of a cost.",
+    "https://arxiv.org/abs/1506.02438",
+)
 VALUE_LOSS = fault(
     "value-loss-explosion",
     "The value loss explodes.",
@@ -250,9 +272,10 @@ RETURN_COLLAPSED = fault(
 )
 RETURN_STUCK = fault(
     "return-stuck",
-    "The return never moved.",
+    "The return never moved, or got worse all the way.",
     "It ends where it began, far from where the environment counts as solved: nothing that was "
-    "learned changed what the agent gets.",
+    "learned changed what the agent gets. Or it ends below what the untrained policy got: learning makes "
+    "it worse.",
     "Check in this order: does the agent ever see a reward; do the parameters change; is the "
     "sign of the reward and of the advantage right; then exploration and the learning rate. "
     "`rlcheck run` on the agent itself names the mistake.",

@@ -53,6 +53,8 @@ HYPER_PARAMETERS: tuple[HyperParameter, ...] = (
     _setting("entropy_coef", 0.0, 0.1,
         "a negative one rewards certainty, a large one rewards acting at random",
         "ent_coef entropy_coeff entropy_coefficient ent_weight"),
+    _setting("value_coef", 0.01, 10.0, "with none the critic is not trained",
+        "vf_coef vf_loss_coeff critic_coef value_loss_coef critic_loss_coeff vf_loss_coef"),
     _setting("batch_size", 8, 1e6, "",
         "minibatch_size mini_batch_size per_device_train_batch_size"),
     _setting("n_epochs", 1, 40,
@@ -75,6 +77,8 @@ HYPER_PARAMETERS: tuple[HyperParameter, ...] = (
     _setting("reward_max", 0, _INF, "", "r_max max_reward"),
 )  # fmt: skip
 
+_MOST_ENTROPY = 0.1
+
 BY_NAME = {setting.name: setting for setting in HYPER_PARAMETERS}
 _NAMES = {
     alias: setting.name
@@ -82,6 +86,24 @@ _NAMES = {
     for alias in (setting.name, *setting.aliases)
 }
 _ENVIRONMENT = ("env_id", "env", "env_name", "environment", "task", "gym_id")
+
+
+def rewards_certainty(log: Log) -> bool:
+    """Whether the entropy is paid for with the wrong sign, beyond what a convention of signs explains."""
+    stated = log.config.get("entropy_coef")
+    return isinstance(stated, int | float) and stated < -_MOST_ENTROPY
+
+
+def rewards_chance(log: Log) -> bool:
+    """Whether the entropy counts ten times as much as is ever usual."""
+    stated = log.config.get("entropy_coef")
+    return isinstance(stated, int | float) and stated > 10 * _MOST_ENTROPY
+
+
+def leaps(log: Log) -> bool:
+    """Whether the learning rate is ten times as large as is ever usual."""
+    stated = log.config.get("learning_rate")
+    return isinstance(stated, int | float) and stated > 10 * BY_NAME["learning_rate"].high
 
 
 def recognised(config: Mapping[str, Any]) -> dict[str, Any]:

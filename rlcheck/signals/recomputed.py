@@ -51,6 +51,14 @@ def recomputed(raw: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
+def means(raw: Mapping[str, Any]) -> dict[str, float]:
+    """The signals `value_mean` and `value_target_mean` of raw data that hold values and returns."""
+    if "values" not in raw or "returns" not in raw:
+        return {}
+    values, returns = _pair(raw, "values", "returns")
+    return {"value_mean": float(values.mean()), "value_target_mean": float(returns.mean())}
+
+
 def _columns(metric: str, versions: Iterator[tuple[str, float]]) -> dict[str, float]:
     return {f"{PREFIX}{metric}/{version}": float(value) for version, value in versions}
 

@@ -24,6 +24,8 @@ _LEVELS: Mapping[str, tuple[float, float]] = {
     "policy_loss": (-0.03, -0.005),
     "value_loss": (0.5, 50.0),
     "explained_variance": (0.4, 0.9),
+    "value_mean": (5.0, 60.0),
+    "value_target_mean": (5.0, 60.0),
     "q_mean": (5.0, 60.0),
     "q_max": (60.0, 90.0),
     "monte_carlo_return": (5.0, 60.0),
@@ -45,6 +47,7 @@ _LEVELS: Mapping[str, tuple[float, float]] = {
 """Where the signals of healthy trainings lie."""
 
 _UP = ("episode_return", "eval_return", "success_rate", "explained_variance", "monte_carlo_return")
+_SAME = {"monte_carlo_return": "q_mean", "value_target_mean": "value_mean"}
 _DOWN = ("entropy",)
 """Signals whose trend is that of learning; that of all others goes either way."""
 
@@ -71,8 +74,8 @@ def stationary(kind: str, seed: int) -> Log:
     levels: dict[str, float] = {}
     for name, (low, high) in _LEVELS.items():
         level = rng.uniform(low, high)
-        if name == "monte_carlo_return":
-            level = levels["q_mean"]  # the critic is right
+        if name in _SAME:
+            level = levels[_SAME[name]]  # the critic is right
         levels[name] = level
         relative = rng.uniform(0.03, 0.3) * (0.02 if name == "sampler_ratio" else 1.0)
         values = level * (1.0 + relative * noise(kind, count, rng))
@@ -225,6 +228,8 @@ HEALTHY: tuple[Story, ...] = (
         lambda rng: _misreported(rng, "approx_kl", "right/mean(r - 1 - log r)")),
     Story("a clip fraction that is recomputed", "",
         lambda rng: _misreported(rng, "clip_fraction", "right/")),
+    Story("a critic that follows its targets", "", lambda rng: _learns(
+        rng, value_mean=40 * (1 - np.exp(-6 * _T)), value_target_mean=_curve(40.0, rng))),
     Story("a held-out score that stays at its maximum", "", lambda rng: _log(
         rng, episode_return=_rise(60, 480, 0.5), eval_return=_rise(100, 500, 0.1, 40.0))),
 )  # fmt: skip
@@ -238,6 +243,13 @@ SICK: tuple[Story, ...] = (
         lambda rng: _misreported(rng, "clip_fraction", "wrong/mean(r > 1 + epsilon)")),
     Story("entropy gone in a tenth of the run, return flat", "entropy-collapse", lambda rng: _stuck(
         rng, entropy=0.69 * np.exp(-40 * _T), episode_return=20 - 10.5 * np.clip(8 * _T, 0, 1))),
+    Story("three updates, and certain for good", "entropy-collapse", lambda rng: _log(
+        rng, {"n_steps": 125.0, "num_envs": 4.0}, entropy=np.where(_T > 0.01, 0.005, 1.09),
+        episode_return=np.where(_T > 0.01, 30.0, 20.0))),
+    Story("a negative coefficient, no episode yet", "entropy-collapse", lambda rng: _log(
+        rng, {"entropy_coef": -2.0}, entropy=1.09 * np.exp(-2 * _T))),
+    Story("a coefficient of 10, no episode yet", "policy-stays-random", lambda rng: _log(
+        rng, {"entropy_coef": 10.0, "num_actions": 3.0}, entropy=_curve(1.0985, rng, 1e-5))),
     Story("standard deviation gone, return flat", "entropy-collapse", lambda rng: _stuck(
         rng, entropy=1.4 - 4 * _T, action_std=np.exp(-6 * _T))),
     Story("entropy back at its maximum, return lost", "entropy-explosion", lambda rng: _learns(
@@ -269,6 +281,13 @@ SICK: tuple[Story, ...] = (
     Story("a distance of 0", "target-is-online", lambda rng: _log(rng, target_distance=_constant(0.0))),
     Story("an explained variance around 0", "critic-explains-nothing", lambda rng: _stuck(
         rng, explained_variance=_curve(-0.01, rng, 2.0))),
+    Story("an error of a thousand times the returns", "critic-explains-nothing", lambda rng: _stuck(
+        rng, explained_variance=_curve(0.002, rng, 2.0), value_loss=4e8)),
+    Story("a critic that stays where it began", "critic-not-trained", lambda rng: _learns(
+        rng, value_mean=_curve(0.05, rng, 0.5), value_target_mean=30.0,
+        explained_variance=_curve(0.002, rng, 2.0))),
+    Story("targets of the other sign", "value-targets-reversed", lambda rng: _log(
+        rng, value_mean=50 * _T, value_target_mean=80 + 60 * _T, episode_return=-300.0 - 20 * _T)),
     Story("a value loss of millions", "value-loss-explosion", lambda rng: _stuck(
         rng, value_loss=5 * np.exp(20 * _T))),
     Story("a buffer of copies", "replay-homogeneous", lambda rng: _log(
@@ -288,6 +307,8 @@ SICK: tuple[Story, ...] = (
         rng, episode_return=_collapse(20, 400), entropy=0.4)),
     Story("a return that never moves", "return-stuck", lambda rng: Log(
         {"episode_return": Series(4 * _STEPS, _curve(22.0, rng).values)}, {"env_id": "CartPole-v1"})),
+    Story("worse all the way", "return-stuck", lambda rng: _log(
+        rng, episode_return=_curve(-10 - 30 * _T, rng), entropy=0.9 - 0.2 * _T)),
     Story("a reward of 0 throughout", "return-without-variance", lambda rng: Log(
         {"episode_return": Series(20 * _STEPS, np.zeros(_COUNT))})),
     Story("slower and slower", "throughput-dropping", lambda rng: _log(

@@ -128,6 +128,13 @@ VALUES = (
         "learners/*/vf_explained_var info/learner/*/vf_explained_var "
         "*/learner_stats/vf_explained_var "
         "vf_explained_var"),
+    _signal("value_mean", "reward", *_ANY, "Mean of what the critic predicts for a batch.",
+        "critic/values/mean ppo/val/mean values_mean mean_value mean_values train/value_mean "
+        "losses/value_mean vf_preds_mean"),
+    _signal("value_target_mean", "reward", *_ANY,
+        "Mean of what the critic is to predict for the same batch.",
+        "critic/returns/mean ppo/returns/mean returns_mean mean_value_target value_targets_mean "
+        "vf_targets_mean"),
     _signal("q_mean", "reward", *_ANY, "Mean of the learned action values.",
         "losses/q_values losses/qf1_values train/q_mean learners/*/qf_mean */learner_stats/mean_q "
         "mean_q q_values qf1_values q_value train/q_values"),

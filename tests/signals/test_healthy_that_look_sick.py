@@ -88,6 +88,40 @@ HEALTHY = {
     "ratios of whole responses": log(reward=noisy(0.3 + 0.5 * T), sampler_ratio=noisy(0.86, 0.02)),
     "a low learning rate in preference learning": log(
         loss=0.6931 - 0.0015 * T, reward_margin=0.01 * T + 1e-4 * RNG.standard_normal(COUNT)),
+    "a critic with a tiny learning rate": log(
+        episode_return=noisy(-1200, 0.02), value_target_mean=noisy(-80.0, 0.2), value_mean=-0.8 * T,
+        value_loss=noisy(4000.0), explained_variance=0.002 * RNG.standard_normal(COUNT)),
+    "a critic that is right from the start": log(
+        episode_return=noisy(200.0), value_target_mean=noisy(50.0), value_mean=noisy(50.0),
+        explained_variance=noisy(0.7)),
+    "a critic of an intrinsic reward": log(
+        episode_return=-200.0, value_target_mean=noisy(5.0), value_mean=5 * (1 - np.exp(-5 * T)),
+        explained_variance=0.05 * RNG.standard_normal(COUNT)),
+    "a shaped reward of the other sign": log(
+        episode_return=noisy(-150.0, 0.2), value_target_mean=noisy(20.0),
+        value_mean=20 * (1 - np.exp(-5 * T)), explained_variance=noisy(0.6)),
+    "a mean value that needs the whole run": log(
+        episode_return=noisy(-1200, 0.02), value_mean=-72 * T,
+        value_target_mean=-85 - 55 * T + 5 * RNG.standard_normal(COUNT), value_loss=noisy(2500.0),
+        explained_variance=np.abs(0.002 * RNG.standard_normal(COUNT))),
+    "levels that become harder": log(
+        episode_return=noisy(100 - 40 * T), entropy=0.69 * (1 - 0.5 * T)),
+    "a valley before the hill": log(
+        episode_return=noisy(-100 - 90 * np.sin(np.pi * T)), entropy=1.3 - 0.3 * T),
+    "many updates between two records": log(
+        {"n_steps": 16, "num_envs": 4}, episode_return=noisy(20 + 80 * np.minimum(8 * T, 1)),
+        entropy=np.where(T > 0.01, 0.02, 0.69)),
+    "a coefficient whose sign is a convention": log(
+        {"entropy_coef": -0.01}, episode_return=RISING, entropy=0.69 * np.exp(-6 * T)),
+    "observations that hardly vary": log(
+        episode_return=-200.0, dead_fraction=noisy(0.67, 0.01)),
+    "rewards rescaled after they are logged, and a critic that learns them": log(
+        episode_return=noisy(20.0), value_loss=noisy(4e8), explained_variance=noisy(0.6)),
+    "rewards of a thousandth, and a critic that begins at a tenth": log(
+        episode_return=noisy(0.01), value_loss=noisy(1e-5 + 0.02 * np.exp(-20 * T)),
+        explained_variance=0.005 * RNG.standard_normal(COUNT)),
+    "costs add up as long as no episode ends": log(
+        {"gamma": 0.99}, q_mean=-100 * (1 - 0.99 ** (80 * T)) - 0.1, loss=0.01),
     "groups that agree because all succeed, on another scale": log(
         reward=np.minimum(0.1 + 0.7 * T, 0.5), zero_signal_groups=np.where(T > 0.45, 1.0, 0.4)),
 }  # fmt: skip

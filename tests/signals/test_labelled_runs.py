@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.training_groups import FIRST_TEST, HALVES, SECOND_TEST, TEST, THIRD_TEST, TUNING
+from benchmarks.training_groups import (
+    FIRST_TEST,
+    FOURTH_TEST,
+    HALVES,
+    SECOND_TEST,
+    SECOND_TUNING,
+    TEST,
+    THIRD_TEST,
+    TUNING,
+)
 from benchmarks.training_halves import GROUPS, UNSEEN
 from benchmarks.training_runs import runs, runs_file
 from rlcheck.signals.findings import PREFIX
