@@ -41,7 +41,10 @@ def correct(mdp: MDP, gamma: float) -> Belief:
 
 
 def terminal_bootstrap(mdp: MDP, gamma: float) -> Iterator[Belief]:
-    """The value after a terminal leaks in: that of the final observation, or of the next reset."""
+    """The value after a terminal leaks in: that of the final observation, or of the next reset.
+
+    The inverted mask drops every other future besides.
+    """
     ends = mdp.terminated | mdp.truncated
     kept = mdp.continuation(gamma)
     within = gamma * mdp.transitions * ~ends[:, :, None]
@@ -52,12 +55,15 @@ def terminal_bootstrap(mdp: MDP, gamma: float) -> Iterator[Belief]:
         # forgets the mask counts both values there.
         "next-reset-twice": kept + gamma * _to_start(mdp, ends),
         "next-reset-merged": within + gamma * _to_start(mdp, ends),
+        # The mask itself instead of what it leaves: only ends have a future.
+        "mask inverted": gamma * mdp.transitions * mdp.terminated[:, :, None],
+        "mask inverted, next-reset": gamma * _to_start(mdp, mdp.terminated),
     }
     for variant, flow in flows.items():
         belief = optimal("terminal-bootstrap", variant, mdp.rewards, flow)
         if _converges(flow, belief):
             yield belief
-        if variant != "final-observation":
+        if variant.startswith("next-reset"):
             yield from _filling(variant, mdp.rewards, flow)
 
 

@@ -15,6 +15,8 @@ from ladders.mdp import MDP
 
 SMALLEST, FEWEST, SPREAD = 0.5, 10, 0.02
 """Values that are compared, how many ratios are needed, and the largest median deviation of them."""
+RANGE = 0.3
+"""What those of one run must differ by, as a share of the largest: a constant shows no discount of 1."""
 FAR = 0.03
 """A belief with another discount than the one shown by more than this is out of the question."""
 
@@ -32,12 +34,18 @@ def walks(mdp: MDP) -> np.ndarray:
 def shown_discount(mdp: MDP, values: Sequence[np.ndarray]) -> float | None:
     """The discount that these values [S] agree on, one array a run; None where they show none."""
     pairs = walks(mdp)
-    known = np.array([one[pairs] for one in values]).reshape(-1, 2)
-    known = known[np.isfinite(known).all(axis=1)]
-    known = known[np.abs(known[:, 1]) >= SMALLEST]
+    known = np.concatenate([_telling(one[pairs]) for one in values])
     if len(known) < FEWEST:
         return None
     ratios = known[:, 0] / known[:, 1]
     middle = float(np.median(ratios))
     spread = float(np.median(np.abs(ratios - middle)))
     return middle if spread <= SPREAD else None
+
+
+def _telling(known: np.ndarray) -> np.ndarray:
+    """[N, 2] the pairs of values of one run that say something about the discount."""
+    known = known[np.isfinite(known).all(axis=1)]
+    known = known[np.abs(known[:, 1]) >= SMALLEST]
+    flat = len(known) == 0 or np.ptp(known) < RANGE * np.abs(known).max()
+    return known[:0] if flat else known

@@ -24,8 +24,9 @@ from rlcheck.records import Context, Outcome, Status
 AGREE = 0.01
 """How close the discounts that two levels show must be to count as one."""
 VISITS, FEWEST_STATES = 20, 8
-UNRELATED, RISING = 0.5, 0.1
-"""A critic that learned at all correlates with the true values by far more, on whatever scale."""
+UNRELATED, RELATED, RISING = 0.5, 0.97, 0.1
+"""A critic that learned at all correlates with the true values by more than the first, on whatever scale;
+one that has them right under another discount, by more than the second."""
 MOSTLY_RIGHT = 0.25
 
 
@@ -57,13 +58,13 @@ def misjudged(exam: Exam, sheets: Sequence[Sheet]) -> Misjudged | None:
     A discount that looks too small may be values on their way from zero, so only a larger one counts.
     A critic is held to account once the policy has learned, from the same data: most answers are right.
     """
-    discount = shown_discount(exam.mdp, [sheet.values for sheet in sheets])
-    if discount is not None and discount > exam.gamma + FAR:
-        return Misjudged(discount=discount)
     related = [_correlation(exam, sheet) for sheet in sheets]
     learned = wrong_answers(exam, sheets).mean() < MOSTLY_RIGHT
     if learned and not sheets[0].value_based and max(related) < UNRELATED:
         return Misjudged(correlation=max(related))
+    discount = shown_discount(exam.mdp, [sheet.values for sheet in sheets])
+    if discount is not None and discount > exam.gamma + FAR and min(related) > RELATED:
+        return Misjudged(discount=discount)
     return None
 
 

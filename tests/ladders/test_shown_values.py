@@ -48,6 +48,7 @@ def test_certain_states_are_walks_and_forced_ends():
         pytest.param(-0.5 + RIGHT, id="shifted, as a normaliser does"),
         pytest.param(discounted(0.8), id="later values on their way from zero"),
         pytest.param(RIGHT + rng.normal(0, 0.3, len(RIGHT)), id="noisy"),
+        pytest.param(10.0 + RIGHT, id="shifted so far that neighbours look equal"),
         pytest.param(np.full(len(RIGHT), np.nan), id="not shown"),
     ],
 )
