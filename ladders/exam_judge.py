@@ -285,13 +285,15 @@ def _settled(
         )
         return Outcome(Status.PASSED, message, {"steps": steps[-1]})
     last = [evidence for trial, evidence in trials if trial.steps == steps[-1]]
-    found = never_refreshed(steps[-1], last) or _persistent(exam, levels, graded)
-    if found is not None:
-        return found
-    if _still_waiting(context, steps[-1]) or graded.ranked_faults()[0][1] > 0.5:
-        return None
-    recent = [evidence for trial, evidence in trials if trial.steps in steps]
-    return learns_nothing(exam, sheets, recent)
+    found = never_refreshed(steps[-1], last)
+    if (
+        found is None
+        and not _still_waiting(context, steps[-1])
+        and graded.ranked_faults()[0][1] < 0.5
+    ):
+        recent = [evidence for trial, evidence in trials if trial.steps in steps]
+        found = learns_nothing(exam, sheets, recent)
+    return found or _persistent(exam, levels, graded)
 
 
 def _persistent(exam: Exam, levels: dict[int, list[Sheet]], graded: Grade) -> Outcome | None:

@@ -36,6 +36,10 @@ VALUE_WEIGHT = 6.0
 PRIOR = {CORRECT: 1.0, NOT_LEARNED: 0.2, "terminal-bootstrap": 0.1, "truncation-as-terminal": 0.1}
 PRIOR_FAULT = 0.05
 """Weights before any answer: most code is right, and masks are what it gets wrong most often."""
+OF_VALUES = {"advantage-sign-flipped": 0.01, "ratio-inverted": 0.005}
+OF_POLICIES = {"reward-sign-flipped": 0.02, "ratio-inverted": 0.02}
+"""Where the answers are alike: a policy gradient has more signs to get wrong than the reward's, an agent
+that acts by its action values has no advantage and no ratio."""
 REFUTED = 100.0
 HARDLY = 0.1
 """Share of its visits below which an action was hardly tried."""
@@ -240,8 +244,9 @@ def grade(exam: Exam, sheets: Sequence[Sheet], ended: tuple[str, ...] = ()) -> G
         if not name.endswith(ended)
     ]
     best = {fault: max(found, key=lambda pair: pair[0])[1] for fault, found in scores.items()}
+    prior = PRIOR | (OF_VALUES if sheets[0].value_based else OF_POLICIES)
     weights = {
-        fault: np.log(PRIOR.get(fault, PRIOR_FAULT)) + max(score for score, _ in found)
+        fault: np.log(prior.get(fault, PRIOR_FAULT)) + max(score for score, _ in found)
         for fault, found in scores.items()
     }
     weights[NOT_LEARNED] = np.log(PRIOR[NOT_LEARNED]) + max(unfinished)

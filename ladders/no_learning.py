@@ -53,7 +53,22 @@ def learns_nothing(
     if still:
         message += f"\n{len(still)} of {tensors} tensors never changed: {', '.join(still[:4])}"
     found = {"steps": steps, "share": share, "still": still}
-    return Outcome(Status.FAILED, message, found, suspects_of(still, tensors))
+    suspects = suspects_of(still, tensors)
+    if not still and not sheets[0].value_based and acts_evenly(exam, easy, evidence):
+        message += "; it still takes both actions equally often in every state"
+        suspects = {"no-policy-gradient": 0.6, "does-not-learn": 0.2}
+    return Outcome(Status.FAILED, message, found, suspects)
+
+
+def acts_evenly(exam: Exam, easy: np.ndarray, evidence: Sequence[Evidence]) -> bool:
+    """Whether no run came to prefer an action in any of these states, beyond what coins show.
+
+    With z standard deviations from even in each of k states and runs, the sum of z^2 is about k.
+    """
+    late = np.array([one["late"] for one in evidence], dtype=float)[:, exam.decisions[easy]]
+    total = late.sum(axis=2)
+    squares = (late[..., 0] - late[..., 1]) ** 2 / np.maximum(total, 1.0)
+    return bool(total.min() > 0 and squares.sum() <= 2 * total.size)
 
 
 def never_refreshed(steps: int, evidence: Sequence[Evidence]) -> Outcome | None:
