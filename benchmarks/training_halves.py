@@ -34,7 +34,7 @@ from benchmarks.training_groups import (
     Pathology,
 )  # fmt: skip
 
-UNSEEN = ("Taxi-v3", "Reacher-v5", "BipedalWalker-v3", "RandomMDP-25")
+UNSEEN = ("Taxi-v4", "Reacher-v5", "BipedalWalker-v3", "RandomMDP-25")
 
 _DISTANCE = ("target_distance",)
 
@@ -232,13 +232,13 @@ def _second_tuning() -> Iterator[Group]:
 def _test() -> Iterator[Group]:
     dead = ("dead_fraction",)
     # Three environments never seen, and one more random MDP.
-    yield _healthy(TEST, "ppo", "Taxi-v3", 24_000, 20)
-    yield from _sick(TEST, "ppo", "Taxi-v3", 24_000, 3, *PPO[:6], PPO[8], PPO[9])
-    yield _healthy(TEST, "a2c", "Taxi-v3", 10_000, 20)
-    yield from _sick(TEST, "a2c", "Taxi-v3", 10_000, 3, *ACTOR_CRITIC)
-    yield _healthy(TEST, "dqn", "Taxi-v3", 3_000, 20, watch=dead)
-    yield from _sick(TEST, "dqn", "Taxi-v3", 3_000, 3, DQN[0], DQN[2], DEAD, watch=dead)
-    yield from _sick(TEST, "dqn", "Taxi-v3", 3_000, 3, *TARGETS, watch=_DISTANCE)
+    yield _healthy(TEST, "ppo", "Taxi-v4", 24_000, 20)
+    yield from _sick(TEST, "ppo", "Taxi-v4", 24_000, 3, *PPO[:6], PPO[8], PPO[9])
+    yield _healthy(TEST, "a2c", "Taxi-v4", 10_000, 20)
+    yield from _sick(TEST, "a2c", "Taxi-v4", 10_000, 3, *ACTOR_CRITIC)
+    yield _healthy(TEST, "dqn", "Taxi-v4", 3_000, 20, watch=dead)
+    yield from _sick(TEST, "dqn", "Taxi-v4", 3_000, 3, DQN[0], DQN[2], DEAD, watch=dead)
+    yield from _sick(TEST, "dqn", "Taxi-v4", 3_000, 3, *TARGETS, watch=_DISTANCE)
     yield _healthy(TEST, "ppo", "Reacher-v5", 16_000, 8)
     yield from _sick(TEST, "ppo", "Reacher-v5", 16_000, 3, PPO[0], PPO[2], PPO[3], PPO[9])
     yield _healthy(TEST, "a2c", "Reacher-v5", 8_000, 8)
@@ -274,8 +274,8 @@ def _test() -> Iterator[Group]:
     yield from _sick(TEST, "sb3:PPO", "CartPole-v1", 8_000, 1, *SB3_ACTOR_CRITIC, SB3_PPO[0])
     yield _healthy(TEST, "sb3:A2C", "LunarLander-v3", 6_000, 2)
     yield from _sick(TEST, "sb3:A2C", "LunarLander-v3", 6_000, 1, *SB3_ACTOR_CRITIC)
-    yield _healthy(TEST, "sb3:PPO", "Taxi-v3", 6_000, 2)
-    yield from _sick(TEST, "sb3:PPO", "Taxi-v3", 6_000, 1, *SB3_ACTOR_CRITIC)
+    yield _healthy(TEST, "sb3:PPO", "Taxi-v4", 6_000, 2)
+    yield from _sick(TEST, "sb3:PPO", "Taxi-v4", 6_000, 1, *SB3_ACTOR_CRITIC)
     yield _healthy(TEST, "sb3:DQN", "Acrobot-v1", 4_000, 2)
     yield from _sick(TEST, "sb3:DQN", "Acrobot-v1", 4_000, 1, SB3_DQN)
 

@@ -29,6 +29,7 @@ from rlcheck.signals import (
     detectors_rewards,
     detectors_training,
     detectors_updates,
+    detectors_value_means,
     detectors_values,
 )
 from rlcheck.signals.contract import CAUSES, DETECTORS
@@ -50,6 +51,7 @@ class Knob(NamedTuple):
 KNOBS = (
     Knob("policy-certain-only-when-good", detectors_entropy, "_COLLAPSED"),
     Knob("policy-certain-only-when-good", detectors_entropy, "_NEARLY"),
+    Knob("policy-certain-only-when-good", detectors_entropy, "_DRIVEN"),
     Knob("policy-does-not-drift-to-random", detectors_entropy, "_UNIFORM"),
     Knob("updates-stay-close", detectors_updates, "_LARGE_KL"),
     Knob("updates-stay-close", detectors_updates, "_REPLACED"),
@@ -59,6 +61,9 @@ KNOBS = (
     Knob("action-values-differ", detectors_values, "_EQUAL"),
     Knob("target-network-follows", detectors_values, "_MOST_BACK"),
     Knob("critic-explains-returns", detectors_critic, "_NOTHING"),
+    Knob("critic-explains-returns", detectors_critic, "_RESCALED"),
+    Knob("critic-moves-to-its-targets", detectors_value_means, "_UNMOVED"),
+    Knob("critic-moves-to-its-targets", detectors_value_means, "_MATTERS"),
     Knob("value-loss-bounded", detectors_critic, "_EXPLODED"),
     Knob("gradients-flow", detectors_training, "_EXPLODED"),
     Knob("units-stay-alive", detectors_training, "_MOST_DEAD"),

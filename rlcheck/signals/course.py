@@ -224,5 +224,6 @@ _TOY_ACTIONS = {
     "CliffWalking-v0": 4,
     "CliffWalking-v1": 4,
     "Taxi-v3": 6,
+    "Taxi-v4": 6,
 }
 """Numbers of actions of environments that the registry has without making one (ALE games differ)."""

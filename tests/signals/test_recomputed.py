@@ -91,3 +91,15 @@ def test_misspelt_names_and_sizes_are_one_sentence():
 def test_returns_without_variance_have_no_explained_variance():
     known = recomputed({"values": [1.0, 2.0], "returns": [3.0, 3.0]})
     assert not any("right" in name for name in known)
+
+
+def test_raw_values_show_a_critic_that_is_not_trained():
+    """A monitor takes the means of values and targets from the raw data."""
+    rng = np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rlcheck.TrainingWarning)
+        with rlcheck.monitor(6000) as watch:
+            for i in range(60):
+                values = {"values": rng.normal(0, 0.1, 64), "returns": rng.normal(30 + i, 8, 64)}
+                watch.log(100 * i, {"episode_return": 30 + i + rng.normal()}, raw=values)
+    assert "training-log/critic-not-trained" in watch.warned
