@@ -12,6 +12,7 @@ import numpy as np
 
 from ladders.exam import Exam
 from ladders.grading import Sheet, depths, wrong_answers
+from ladders.shown_values import RELATED, UNRELATED, correlation
 from rlcheck.records import Evidence, Outcome, Status
 
 ENOUGH_STEPS = 30_000
@@ -28,7 +29,9 @@ CRITIC = ("critic", "value", "vf", "qf", "q_net", "baseline")
 def learns_nothing(
     exam: Exam, sheets: Sequence[Sheet], evidence: Sequence[Evidence]
 ) -> Outcome | None:
-    """Failed if the answers of these runs are guesses and the executed actions did not improve.
+    """Failed if the answers of these runs are guesses, and nothing shows that they will get better.
+
+    The executed actions did not improve, or the values that are shown are unrelated to the true ones.
 
     Args:
         exam: the questions.
@@ -41,7 +44,9 @@ def learns_nothing(
     if steps < ENOUGH_STEPS or share >= GUESSING:
         return None
     early, late, rise = improvement(exam, easy, evidence)
-    if rise >= IMPROVES:
+    related = [correlation(exam, sheet) for sheet in sheets]
+    lost = all(one is not None and one < UNRELATED for one in related)
+    if rise >= IMPROVES and not lost:
         return None
     message = (
         f"after {steps:,} steps only {share:.0%} of the answers to the easiest questions are right, "
@@ -54,10 +59,26 @@ def learns_nothing(
         message += f"\n{len(still)} of {tensors} tensors never changed: {', '.join(still[:4])}"
     found = {"steps": steps, "share": share, "still": still}
     suspects = suspects_of(still, tensors)
-    if not still and not sheets[0].value_based and acts_evenly(exam, easy, evidence):
-        message += "; it still takes both actions equally often in every state"
-        suspects = {"no-policy-gradient": 0.6, "does-not-learn": 0.2}
+    if not still and not sheets[0].value_based:
+        told, parts = _which_part(related, lost, acts_evenly(exam, easy, evidence))
+        message, suspects = message + told, parts or suspects
     return Outcome(Status.FAILED, message, found, suspects)
+
+
+def _which_part(
+    related: Sequence[float | None], lost: bool, even: bool
+) -> tuple[str, Mapping[str, float]]:
+    """What the critic and the actions say of a policy agent that moves and does not learn."""
+    if even:
+        told = "; it still takes both actions equally often in every state"
+        return told, {"no-policy-gradient": 0.6, "does-not-learn": 0.2}
+    if lost:
+        told = "; nor have the values that it shows anything to do with the rewards"
+        return told, {"batch-misaligned": 0.5, "env-axis-mixed": 0.25, "does-not-learn": 0.15}
+    if all(one is not None and one > RELATED for one in related):
+        told = "; yet the values that it shows are right, so what is wrong is what the policy learns from"
+        return told, {"action-not-executed": 0.4, "batch-misaligned": 0.25, "action-permuted": 0.1}
+    return "", {}
 
 
 def acts_evenly(exam: Exam, easy: np.ndarray, evidence: Sequence[Evidence]) -> bool:

@@ -58,7 +58,10 @@ def misjudged(exam: Exam, sheets: Sequence[Sheet]) -> Misjudged | None:
     A discount that looks too small may be values on their way from zero, so only a larger one counts.
     A critic is held to account once the policy has learned, from the same data: most answers are right.
     """
-    related = [_correlation(exam, sheet) for sheet in sheets]
+    found = [correlation(exam, sheet) for sheet in sheets]
+    related = [one for one in found if one is not None]
+    if len(related) < len(found):
+        return None
     learned = wrong_answers(exam, sheets).mean() < MOSTLY_RIGHT
     if learned and not sheets[0].value_based and max(related) < UNRELATED:
         return Misjudged(correlation=max(related))
@@ -68,15 +71,13 @@ def misjudged(exam: Exam, sheets: Sequence[Sheet]) -> Misjudged | None:
     return None
 
 
-def _correlation(exam: Exam, sheet: Sheet) -> float:
-    """Of shown and true values at certain states that the run was often in; 1 where it cannot be told."""
+def correlation(exam: Exam, sheet: Sheet) -> float | None:
+    """Of shown and true values at certain states that the run was often in; None where too few are."""
     often = certain(exam) & np.isfinite(sheet.values) & (sheet.late.sum(axis=1) >= VISITS)
-    if often.sum() < FEWEST_STATES:
-        return 1.0
     shown, true = sheet.values[often], exam.beliefs[0].values[often]
-    if np.ptp(shown) == 0 or np.ptp(true) == 0:
-        return 0.0 if np.ptp(true) else 1.0
-    return float(np.corrcoef(shown, true)[0, 1])
+    if often.sum() < FEWEST_STATES or np.ptp(true) == 0:
+        return None
+    return float(np.corrcoef(shown, true)[0, 1]) if np.ptp(shown) > 0 else 0.0
 
 
 def wrong_values(exam: Exam, levels: Mapping[int, list[Sheet]], context: Context) -> Outcome | None:
