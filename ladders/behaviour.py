@@ -152,22 +152,23 @@ def _late(counts: Sequence[int]) -> bool:
     return enough and own <= OWN * differ and follows >= SAME * same
 
 
-def blind(agent: AgentHandle, observations: np.ndarray) -> bool:
-    """Whether what the agent acts by is the same for every observation, and learned.
-
-    Zeros and uniform probabilities are what a table shows before its first update.
-    """
+def blind(agent: AgentHandle, observations: np.ndarray) -> list[float] | None:
+    """[A] the action values or probabilities that the agent acts by, if no observation changes them."""
     look = agent.q_values or agent.action_probabilities
     if look is None:
-        return False
+        return None
     rows = np.asarray(look(observations), dtype=float)
     alike = np.array_equal(rows, np.broadcast_to(rows[:1], rows.shape))
-    return bool(alike and np.isfinite(rows).all() and np.ptp(rows) > 0)
+    return rows[0].tolist() if alike and np.isfinite(rows).all() else None
 
 
 def observation_ignored(sheets: Sequence[Evidence]) -> Outcome | None:
-    """Failed if all runs of two levels end with outputs that no observation changes."""
-    if not all(evidence.get("blind") for evidence in sheets):
+    """Failed if all runs of two levels end with outputs that no observation changes.
+
+    What is the same in every run was never learned: a table before its first update.
+    """
+    found = [evidence.get("blind") for evidence in sheets]
+    if None in found or all(one == found[0] for one in found):
         return None
     message = (
         "after training the agent's action values or probabilities are the same, bit for bit, in all "

@@ -87,21 +87,21 @@ def showing(**shown) -> SimpleNamespace:
 @pytest.mark.parametrize(
     ("agent", "expected"),
     [
-        (showing(q_values=lambda obs: np.tile([1.0, 2.0], (len(obs), 1))), True),
-        (showing(action_probabilities=lambda obs: np.tile([0.1, 0.9], (len(obs), 1))), True),
-        (showing(q_values=lambda obs: np.zeros((len(obs), 2))), False),
-        (showing(action_probabilities=lambda obs: np.full((len(obs), 2), 0.5)), False),
-        (showing(q_values=lambda obs: np.tile([1.0, 2.0], (len(obs), 1)) + 1e-9 * obs), False),
-        (showing(), False),
+        (showing(q_values=lambda obs: np.tile([1.0, 2.0], (len(obs), 1))), [1.0, 2.0]),
+        (showing(action_probabilities=lambda obs: np.tile([0.2, 0.8], (len(obs), 1))), [0.2, 0.8]),
+        (showing(q_values=lambda obs: np.tile([1.0, 2.0], (len(obs), 1)) + 1e-9 * obs), None),
+        (showing(), None),
     ],
 )
-def test_only_a_learned_policy_that_is_the_same_everywhere_is_blind(agent, expected):
-    assert blind(agent, np.arange(8.0)[:, None]) is expected
+def test_a_policy_that_is_the_same_everywhere_is_blind(agent, expected):
+    assert blind(agent, np.arange(8.0)[:, None]) == expected
 
 
-def test_a_blind_policy_is_named_where_all_runs_show_it():
-    assert observation_ignored([{"blind": True}] * 4).suspects == {"observation-ignored": 0.95}
-    assert observation_ignored([{"blind": True}, {"blind": False}]) is None
+def test_a_blind_policy_is_named_where_all_runs_show_it_and_have_learned():
+    learned = [{"blind": [0.3, 0.7]}, {"blind": [0.31, 0.69]}]
+    assert observation_ignored(learned).suspects == {"observation-ignored": 0.95}
+    assert observation_ignored([*learned, {"blind": None}]) is None
+    assert observation_ignored([{"blind": [0.95, 0.05]}] * 4) is None
     assert observation_ignored([{}]) is None
 
 
