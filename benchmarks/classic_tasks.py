@@ -98,6 +98,8 @@ TASKS = {
 # Values reach 100: the unit of the outputs is what decides here. A faster target carries values
 # over the long horizon of this task sooner.
 DQN_CARTPOLE = {"batch_size": 64, "lr": 1e-3, "tau": 0.05, "value_scale": 10.0}
+# Its maximum overestimates, so errors fade later: twice the gradient steps, and a slower target.
+PLAIN_DQN_CARTPOLE = DQN_CARTPOLE | {"double": False, "gradient_steps": 8, "tau": 0.02}
 
 _CARTPOLE = [
     Entry("CartPole-v1", "ppo", "ppo"),
@@ -106,7 +108,7 @@ _CARTPOLE = [
         "CartPole-v1", "reinforce", "reinforce", {"baseline": False, "lr": 1e-2, "hidden": (64,)}
     ),
     Entry("CartPole-v1", "reinforce", "reinforce, baseline"),
-    Entry("CartPole-v1", "dqn", "dqn", DQN_CARTPOLE | {"double": False}),
+    Entry("CartPole-v1", "dqn", "dqn", PLAIN_DQN_CARTPOLE),
     Entry("CartPole-v1", "dqn", "double dqn", DQN_CARTPOLE),
     Entry("CartPole-v1", "dqn", "dueling double dqn", DQN_CARTPOLE | {"dueling": True}),
     Entry("CartPole-v1", "dqn", "prioritised double dqn", DQN_CARTPOLE | {"prioritised": True}),
