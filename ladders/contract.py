@@ -9,6 +9,7 @@ from ladders import (
     action_scale_check,
     classics,
     copies_check,
+    critic_probe_check,
     density_check,
     entropy_check,
     experience_checks,
@@ -48,12 +49,14 @@ CAPABILITIES = (
     "fit_rows",
     "update_policy",
     "draw",
+    "critic_probe",
 )
 
 WHITE_BOX = (
     *experience_checks.CHECKS,
     rollout_edges_check.EDGES,
     q_target_check.Q_TARGET,
+    critic_probe_check.CRITIC_PROBE,
     policy_update_check.POLICY_UPDATE,
     density_check.DENSITY,
     action_scale_check.ACTION_SCALE,

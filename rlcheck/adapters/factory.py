@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 DEFAULT_N_ENVS = 4
 
 
+USUAL_GAMMA = 0.99
+"""The discount of a factory that has no default of its own, where the check does not choose one."""
+
+
 @dataclass(slots=True)
 class FactorySubject:
     """Builds agents by calling a factory or a class, or learns by calling a training function."""
@@ -55,8 +59,8 @@ class FactorySubject:
             raise BindingError(f"{self.plan.name} takes no number of environments; name `envs`")
         given: dict[str, Any] = {"seed": seed, "device": self.device, "policy": "MlpPolicy"}
         given["verbose"] = 0
-        if gamma is not None:
-            given["gamma"] = gamma
+        if gamma is not None or self.plan.requires("gamma"):
+            given["gamma"] = USUAL_GAMMA if gamma is None else gamma
         chosen = {**self.constants, **(options or {})}
 
         made: list[gymnasium.Env] = []

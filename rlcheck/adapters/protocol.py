@@ -93,6 +93,30 @@ class Experience:
 
 
 @dataclass(frozen=True, slots=True)
+class CriticProbe:
+    """Puts known critics into an actor-critic with continuous actions, and sees what is made of them.
+
+    A probe changes the agent for good, so an agent that was probed is of no further use.
+
+    Args:
+        critics: how many there are.
+        soft: whether the entropy of the policy is weighed by a temperature.
+        target: (row, said [critics], temperature) -> the value that the critics are pulled to on this
+            row, where each target critic says one number everywhere; None where there is no such.
+        climb: (rows, slope, updates) -> None; updates of the actor while every critic says
+            slope * action.
+        warmed: row -> (how far the log temperature moved in one update, the entropy that is wanted),
+            where it is learned.
+    """
+
+    critics: int
+    soft: bool
+    target: Callable[[Row, Sequence[float], float], float | None]
+    climb: Callable[[Sequence[Row], float, int], None]
+    warmed: Callable[[Row], tuple[float, float]] | None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentHandle:
     """One built agent. What the subject does not offer is None.
 
@@ -111,6 +135,7 @@ class AgentHandle:
             rows and no others, while the target network stands still.
         update_policy: rows -> None; one pass of the policy's loss over a rollout that holds these rows
             and no others, in one batch; return - advantage = V on each.
+        critic_probe: of an actor-critic with critics of continuous actions.
         copy_to_target: () -> None; makes the target network equal to the online network.
         target_q_values: observations [N, ...] -> Q [N, A] of the target network.
         parameters: () -> name -> array copy of every trainable and target tensor.
@@ -136,6 +161,7 @@ class AgentHandle:
     fit_transition: Callable[..., list[float]] | None = None
     fit_rows: Callable[[Sequence[Row], int], None] | None = None
     update_policy: Callable[[Sequence[PolicyRow]], None] | None = None
+    critic_probe: CriticProbe | None = None
     copy_to_target: Callable[[], None] | None = None
     target_q_values: Callable[[np.ndarray], np.ndarray] | None = None
     parameters: Callable[[], Mapping[str, np.ndarray]] | None = None

@@ -40,10 +40,10 @@ def fit_transition(
     model: Any = seen.model
     on_policy = hasattr(model, "rollout_buffer")
     losses = []
-    with _logger(model) as logger, _steady_rate(model), _short_rollout(model):
+    with silent_logger(model) as logger, steady_rate(model), _short_rollout(model):
         if not on_policy:
             row = Row(observation, action, reward, next_observation, terminated, truncated)
-            _fill_replay(seen, [row])
+            fill_replay(seen, [row])
         for _ in range(steps):
             logger.name_to_value.clear()
             if on_policy:
@@ -60,7 +60,7 @@ def fit_transition(
 
 
 @contextmanager
-def _logger(model: BaseAlgorithm) -> Iterator[Any]:
+def silent_logger(model: BaseAlgorithm) -> Iterator[Any]:
     """A silent logger for the time of the training; `learn` sets up the model's own."""
     from stable_baselines3.common.logger import Logger
 
@@ -77,7 +77,7 @@ def _logger(model: BaseAlgorithm) -> Iterator[Any]:
 
 
 @contextmanager
-def _steady_rate(model: Any) -> Iterator[None]:
+def steady_rate(model: Any) -> Iterator[None]:
     """The largest learning rate of the model's schedule for a while: a warm-up would begin at 0."""
     schedule = getattr(model, "lr_schedule", None)
     if not callable(schedule):
@@ -152,7 +152,7 @@ def _fill_rollout(
     buffer.compute_returns_and_advantage(last_values=reached, dones=ends)
 
 
-def _fill_replay(seen: View, rows: Sequence[Row]) -> None:
+def fill_replay(seen: View, rows: Sequence[Row]) -> None:
     """These rows and no others, in the units in which the buffer keeps actions (scaled to [-1, 1])."""
     model: Any = seen.model
     buffer = model.replay_buffer
@@ -183,8 +183,8 @@ def fit_rows_of(seen: View) -> Callable[[Sequence[Row], int], None] | None:
         return None
 
     def fit(rows: Sequence[Row], steps: int) -> None:
-        with _logger(model), _steady_rate(model):
-            _fill_replay(seen, rows)
+        with silent_logger(model), steady_rate(model):
+            fill_replay(seen, rows)
             model.train(gradient_steps=steps, batch_size=model.batch_size)
             model.replay_buffer.reset()
 
@@ -205,8 +205,8 @@ def _update_policy(seen: View, rows: Sequence[PolicyRow]) -> None:
     model: Any = seen.model
     count = model.rollout_buffer.n_envs
     with (
-        _logger(model),
-        _steady_rate(model),
+        silent_logger(model),
+        steady_rate(model),
         _short_rollout(model, len(rows) * count),
         _one_batch(model, len(rows) * count),
     ):

@@ -32,6 +32,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         task: what a loaded copy of it learns in; None for a model that is only asked.
         given: ids of the environments that a user's factory was given to build it.
     """
+    from rlcheck.adapters.sb3_critic import critic_probe_of
     from rlcheck.adapters.sb3_fit import fit_rows_of, fit_transition, update_policy_of
 
     seen = view(model, given)
@@ -48,6 +49,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         fit_transition=partial(fit_transition, seen) if alone else None,
         fit_rows=fit_rows_of(seen),
         update_policy=update_policy_of(seen),
+        critic_probe=critic_probe_of(seen),
         copy_to_target=_copy_to_target(model),
         target_q_values=_q_values(seen, "q_net_target") if seen.same_units else None,
         parameters=lambda: held_parameters(model),

@@ -63,6 +63,10 @@ class CallPlan:
         bound = inspect.BoundArguments(self.signature, ordered)
         return self.function(*bound.args, **bound.kwargs)
 
+    def requires(self, role: str) -> bool:
+        """Whether it takes this role, and has no default for it."""
+        return role in self.roles and self.roles[role] in self._required()
+
     def _required(self) -> list[str]:
         variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         return [

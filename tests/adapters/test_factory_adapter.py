@@ -64,6 +64,15 @@ def test_gamma_and_seed_are_optional_and_said() -> None:
         subject.make(rooms(), seed=3, gamma=0.9)
 
 
+def test_a_discount_without_a_default_is_given_one() -> None:
+    def build(env: Any, *, seed: int, gamma: float) -> Any:
+        return TableAgent(env, seed, gamma)
+
+    subject = bound(build)
+    assert subject.make(rooms(), seed=0).native.gamma == 0.99
+    assert subject.make(rooms(), seed=0, gamma=0.5).native.gamma == 0.5
+
+
 def test_positional_only_and_aliased_parameters() -> None:
     def build(env: Any, /, random_seed: int, *, discount: float = 0.99, width: int = 3) -> Any:
         agent = TableAgent(env, random_seed, discount)
