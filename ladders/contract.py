@@ -27,6 +27,8 @@ from ladders import (
 from ladders.exam_judge import judge_exam
 from ladders.exam_trial import take_exam
 from ladders.faults import FAULTS
+from ladders.grading import POLICY, VALUES
+from ladders.no_learning import ACTOR, is_part
 from ladders.semantics import FAULTY
 from ladders.tasks import one_step_mdp, tabular_task
 from rlcheck.adapters.agents import bind_agent
@@ -119,10 +121,19 @@ def _facts(subject: AgentSubject) -> dict[str, Any]:
     facts["capabilities"] = [name for name in CAPABILITIES if getattr(agent, name) is not None]
     tensors = agent.parameters() if agent.parameters is not None else {}
     facts["target_tensors"] = len(lagged(tensors))
+    facts["acts_by"] = _acts_by(agent, list(tensors))
     facts["several_epochs"] = option_checks.several_epochs(agent.native, subject.options)
     facts["on_policy"] = hasattr(agent.native, "rollout_buffer")
     facts["entropy_in_value"] = _entropy_in_value(agent, subject, actions)
     return facts
+
+
+def _acts_by(agent: AgentHandle, tensors: list[str]) -> str:
+    """Whether the agent acts by action values or by a policy; "" where nothing tells."""
+    if agent.q_values is not None:
+        return VALUES
+    policy = agent.action_probabilities is not None or any(is_part(n, ACTOR) for n in tensors)
+    return POLICY if policy else ""
 
 
 def _entropy_in_value(agent: AgentHandle, subject: AgentSubject, actions: str) -> bool:

@@ -127,10 +127,11 @@ def _by_level(exam: Exam, trials: Trials, context: Context) -> dict[int, list[Sh
         left_out |= indifferent_to_discount(exam)
     if context.facts.get("entropy_in_value"):
         left_out |= indifferent_under_entropy(exam, context.facts.get("actions") == "continuous")
-    value_based = "q_values" in context.facts.get("capabilities", ())
     levels: dict[int, list[Sheet]] = {}
     for trial, evidence in trials:
-        sheet = Sheet.from_evidence(evidence, trial.seed, trial.steps, value_based)
+        sheet = Sheet.from_evidence(
+            evidence, trial.seed, trial.steps, context.facts.get("acts_by", "")
+        )
         answers = np.where(left_out, -1, sheet.answers)
         levels.setdefault(trial.steps, []).append(replace(sheet, answers=answers))
     return levels

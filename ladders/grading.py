@@ -36,8 +36,11 @@ VALUE_WEIGHT = 6.0
 PRIOR = {CORRECT: 1.0, NOT_LEARNED: 0.2, "terminal-bootstrap": 0.1, "truncation-as-terminal": 0.1}
 PRIOR_FAULT = 0.05
 """Weights before any answer: most code is right, and masks are what it gets wrong most often."""
-OF_VALUES = {"advantage-sign-flipped": 0.01, "ratio-inverted": 0.005}
-OF_POLICIES = {"reward-sign-flipped": 0.02, "ratio-inverted": 0.02}
+VALUES, POLICY = "values", "policy"
+PRIOR_OF = {
+    VALUES: {"advantage-sign-flipped": 0.01, "ratio-inverted": 0.005},
+    POLICY: {"reward-sign-flipped": 0.02, "ratio-inverted": 0.02},
+}
 """Where the answers are alike: a policy gradient has more signs to get wrong than the reward's, an agent
 that acts by its action values has no advantage and no ratio."""
 REFUTED = 100.0
@@ -56,8 +59,8 @@ class Sheet:
         answers: [D] action at every decision state, -1 where there is none.
         values: [S] the agent's own state values, NaN where not exposed.
         late: [S, 2] how often each action was executed in the last fifth of training.
-        value_based: whether the agent acts greedily on Q-values, so that what it would do in a state
-            that it did not visit lately is known from its answer.
+        acts_by: VALUES, POLICY, or "" where it is not known. What an agent that acts greedily on
+            Q-values would do in a state that it did not visit lately is known from its answer.
         early: [S, 2] how often each action was executed before the last fifth, None where not known.
     """
 
@@ -66,12 +69,12 @@ class Sheet:
     answers: np.ndarray
     values: np.ndarray
     late: np.ndarray
-    value_based: bool = False
+    acts_by: str = ""
     early: np.ndarray | None = None
 
     @staticmethod
     def from_evidence(
-        evidence: Mapping[str, Any], seed: int, steps: int, value_based: bool = False
+        evidence: Mapping[str, Any], seed: int, steps: int, acts_by: str = ""
     ) -> Sheet:
         """Read a stored sheet."""
         late = np.array(evidence["late"], dtype=float)
@@ -79,7 +82,12 @@ class Sheet:
         known = np.full(len(late), np.nan) if values is None else np.array(values, dtype=float)
         early = np.array(evidence["counts"], dtype=float) - late
         answers = np.array(evidence["answers"])
-        return Sheet(seed, steps, answers, known, late, value_based, early)
+        return Sheet(seed, steps, answers, known, late, acts_by, early)
+
+    @property
+    def value_based(self) -> bool:
+        """Whether the agent acts greedily on Q-values."""
+        return self.acts_by == VALUES
 
 
 @dataclass(frozen=True)
@@ -244,7 +252,7 @@ def grade(exam: Exam, sheets: Sequence[Sheet], ended: tuple[str, ...] = ()) -> G
         if not name.endswith(ended)
     ]
     best = {fault: max(found, key=lambda pair: pair[0])[1] for fault, found in scores.items()}
-    prior = PRIOR | (OF_VALUES if sheets[0].value_based else OF_POLICIES)
+    prior = PRIOR | PRIOR_OF.get(sheets[0].acts_by, {})
     weights = {
         fault: np.log(prior.get(fault, PRIOR_FAULT)) + max(score for score, _ in found)
         for fault, found in scores.items()
