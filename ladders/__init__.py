@@ -7,6 +7,7 @@ Importing this package registers its environments with Gymnasium, so that any pr
 import gymnasium
 
 gymnasium.register("Exam-v0", entry_point="ladders.tasks:make_exam_env")
+gymnasium.register("LongWalk-v0", entry_point="ladders.tasks:make_long_walk_env")
 gymnasium.register("OneStep-v0", entry_point="ladders.tasks:make_one_step_env")
 
 for _prefix in ("", "rlcheck/"):

@@ -180,7 +180,7 @@ def _leak_questions(gamma: float, unit: int, hurry: float) -> tuple[Question, ..
     )
 
 
-def _forced() -> tuple[Question, ...]:
+def forced() -> tuple[Question, ...]:
     """The two states of known value. Each shows the other at its end, which keeps leaks bounded."""
     return (
         Question(GOOD, {GOOD: (end(FORCED_REWARD, BAD),) * 2}, ("2", "2")),
@@ -214,7 +214,7 @@ def _questions(gamma: float, hurry: float) -> tuple[Question, ...]:
         *_truncation_questions(gamma),
         *_second_step_questions(gamma, unit),
         *_leak_questions(gamma, unit, hurry),
-        *_forced(),
+        *forced(),
     )
 
 

@@ -40,6 +40,7 @@ from ladders.grading import (
     signature,
     wrong_answers,
 )
+from ladders.long_walk import VARIANT, told_apart
 from ladders.no_learning import learns_nothing, never_refreshed
 from ladders.shown_values import may_be_wrong, wrong_values
 from ladders.soft import indifferent_to_discount, indifferent_under_entropy
@@ -60,6 +61,13 @@ LONGEST_TRIAL_S = {Budget.QUICK: 60.0, Budget.STANDARD: 120.0, Budget.THOROUGH: 
 
 def judge_exam(trials: Trials, context: Context) -> Outcome | More:
     """The verdict of all trials so far, or the trials that are needed next."""
+    walks = [one for one in trials if one[0].variant == VARIANT]
+    asked = [one for one in trials if one[0].variant != VARIANT]
+    outcome = _judge_answers(asked, context)
+    return told_apart(outcome, asked, walks, _affordable(asked, context))
+
+
+def _judge_answers(trials: Trials, context: Context) -> Outcome | More:
     if not trials:
         return More((Trial(context.settings.seed, SPEED_STEPS, "speed"),), "measuring its speed")
     exam = design(exam_gamma(context.facts, context.settings))
@@ -115,9 +123,13 @@ def _more_seeds(steps: int, trials: Trials, context: Context) -> More:
 
 
 def _may_go_on(trials: Trials, levels: int, context: Context) -> bool:
-    budget = context.settings.budget
-    slowest = max(evidence["seconds"] for _, evidence in trials)
-    return levels < LEVELS[budget] and 2 * slowest <= LONGEST_TRIAL_S[budget]
+    return levels < LEVELS[context.settings.budget] and _affordable(trials, context)
+
+
+def _affordable(trials: Trials, context: Context) -> bool:
+    """Whether a training of twice the steps takes no longer than one may."""
+    slowest = max((evidence["seconds"] for _, evidence in trials), default=0.0)
+    return 2 * slowest <= LONGEST_TRIAL_S[context.settings.budget]
 
 
 def _by_level(exam: Exam, trials: Trials, context: Context) -> dict[int, list[Sheet]]:

@@ -10,7 +10,8 @@ import numpy as np
 from ladders.behaviour import blind, lone_choices, observation_answered
 from ladders.env import chosen_actions, encode_states
 from ladders.exam import Exam, design
-from ladders.recording import action_counts
+from ladders.long_walk import VARIANT, take_long_walk
+from ladders.recording import action_counts, majority
 from ladders.tasks import Recording
 from ladders.training import exam_gamma, train
 from rlcheck.adapters.parameters import lagged
@@ -21,6 +22,8 @@ from rlcheck.records import Context, Evidence, Trial
 
 def take_exam(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
     """Train once in the exam and write down every answer, exposed value and action count."""
+    if trial.variant == VARIANT:
+        return take_long_walk(subject, trial, context)
     exam = design(exam_gamma(context.facts, context.settings))
 
     def watch(steps: int) -> None:
@@ -70,10 +73,3 @@ def read_answers(
             evidence["values"] = [float(v) if np.isfinite(v) else None for v in values]
         evidence["blind"] = blind(agent, observations)
     return evidence
-
-
-def majority(counts: np.ndarray, at_least: int = 5, share: float = 0.6) -> np.ndarray:
-    """[D] the action that was mostly taken, -1 where too rare or too even to say."""
-    total = counts.sum(axis=1)
-    clear = counts.max(axis=1) >= np.maximum(at_least, share * total)
-    return np.where(clear, counts.argmax(axis=1), -1)

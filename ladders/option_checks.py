@@ -41,7 +41,7 @@ ALIASES = {
 
 FAULTS = {
     "clip_range": {"clip-missing": 0.5, "old-log-prob-recomputed": 0.3, "option-ignored": 0.15},
-    "gamma": {"discount-hard-coded": 0.48, "discount-ignored": 0.48},
+    "gamma": {"discount-hard-coded": 0.6, "discount-ignored": 0.36},
     "ent_coef": {"option-ignored": 0.95},
 }
 

@@ -106,3 +106,10 @@ def action_counts(
         window = slice(int(first * steps), int(np.ceil(last * steps)))
         np.add.at(counts, (record["states"][window], record["actions"][window]), 1)
     return counts
+
+
+def majority(counts: np.ndarray, at_least: int = 5, share: float = 0.6) -> np.ndarray:
+    """[D] the action that was mostly taken, -1 where too rare or too even to say."""
+    total = counts.sum(axis=1)
+    clear = counts.max(axis=1) >= np.maximum(at_least, share * total)
+    return np.where(clear, counts.argmax(axis=1), -1)

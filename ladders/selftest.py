@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ladders import long_walk
 from ladders.beliefs import CORRECT, NOT_LEARNED, Belief
 from ladders.exam import Exam, design
 from ladders.exam_judge import judge_exam
@@ -39,6 +40,8 @@ def sit_exam(answers: Answers, seed: int = 0, settings: Settings | None = None) 
         assert isinstance(said, More)
         trials += [
             (trial, _evidence(exam, np.asarray(answers(trial.steps, rng)), trial.steps))
+            if trial.variant != long_walk.VARIANT
+            else (trial, long_walk.UNTOLD)
             for trial in said.trials
         ]
 

@@ -19,8 +19,9 @@ import gymnasium
 import numpy as np
 
 from ladders.env import TabularEnv
-from ladders.exam import design
+from ladders.exam import compose, design, forced
 from ladders.mdp import MDP
+from ladders.questions import pay_later
 from ladders.recording import Recorder, read_folder
 from rlcheck.adapters.protocol import Task
 
@@ -100,6 +101,11 @@ def make_exam_env(**keywords: Any) -> TabularEnv:
     return _from_environment(lambda gamma: design(gamma).mdp, keywords)
 
 
+def make_long_walk_env(**keywords: Any) -> TabularEnv:
+    """`ladders:LongWalk-v0`: one step now, or a long way to what is paid late."""
+    return _from_environment(lambda gamma: long_walk_mdp(), keywords)
+
+
 def make_one_step_env(**keywords: Any) -> TabularEnv:
     """`ladders:OneStep-v0`: one state, one step, reward 1 for action 1 and 0 for action 0."""
     return _from_environment(lambda gamma: one_step_mdp(), keywords)
@@ -116,3 +122,18 @@ def one_step_mdp() -> MDP:
         start=np.ones(1),
         names=("only",),
     )
+
+
+DELAY, BETWEEN = 30, 0.995
+LATE = 1.0 / BETWEEN**DELAY
+ASKED = {"wait": 1, "wait-again": 0}
+"""Question -> the action that waits; both numberings, so that a habit is not taken for an answer."""
+CONTROL, CONTROL_WAITS = "surely-wait", 1
+
+
+@cache
+def long_walk_mdp() -> MDP:
+    """Twice 1 now or a little more much later, and once 0.3 now or 2 much later, which both take."""
+    asked = [pay_later(name, 1.0, LATE, DELAY, True, action) for name, action in ASKED.items()]
+    control = pay_later(CONTROL, 0.3, 2.0, DELAY, True, CONTROL_WAITS)
+    return compose((*asked, control, *forced()))

@@ -15,7 +15,7 @@ import numpy as np
 from ladders.env import encode_states
 from ladders.exam import design
 from ladders.mdp import MDP
-from ladders.tasks import Recording, one_step_mdp, tabular_task
+from ladders.tasks import Recording, long_walk_mdp, one_step_mdp, tabular_task
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.records import Context, Evidence, Settings
@@ -36,6 +36,12 @@ def knows_gamma(facts: Evidence, settings: Settings) -> bool:
 
 
 EXAM, ONE_STEP = "ladders:Exam-v0", "ladders:OneStep-v0"
+LONG_WALK = "ladders:LongWalk-v0"
+_MDPS: Mapping[str, Callable[[float], MDP]] = {
+    EXAM: lambda gamma: design(gamma).mdp,
+    ONE_STEP: lambda gamma: one_step_mdp(),
+    LONG_WALK: lambda gamma: long_walk_mdp(),
+}
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ def train(
 ) -> Trained:
     """Build an agent and let it learn `steps` steps in a tabular task; 0 leaves it untrained."""
     given = exam_gamma(context.facts, context.settings)
-    mdp = design(given).mdp if env_id == EXAM else one_step_mdp()
+    mdp = _MDPS[env_id](given)
     continuous = context.facts.get("actions") == "continuous"
     task, recording = tabular_task(
         mdp,
