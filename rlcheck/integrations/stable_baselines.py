@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _EXPLAINED = "train/explained_variance"
 _SETTINGS = (
     *("learning_rate", "gamma", "gae_lambda", "n_steps", "n_epochs", "batch_size", "n_envs"),
-    *("ent_coef", "vf_coef", "max_grad_norm", "buffer_size", "learning_starts", "target_update_interval"),
-    "tau",
+    *("ent_coef", "vf_coef", "max_grad_norm", "buffer_size", "learning_starts"),
+    *("target_update_interval", "tau"),
 )
 
 

@@ -27,6 +27,9 @@ from rlcheck.signals.statistics import apart, settled_from, spanned, window
 _NOTHING = 0.01
 """Explained variance that counts as none; even a critic that learns slowly soon has 0.02."""
 
+_MANY = 30
+"""Records after which a critic that learns has explained something."""
+
 _YOUNG = 100_000
 _LARGE = 50.0
 """Returns from which on an output that begins at 0 has far to go."""
@@ -59,6 +62,8 @@ def critic_explains(log: Log) -> Finding:
             "rewards that it learns from are far larger"
         )
         return _nothing(explained, middle, best, why, 0.85)
+    if len(explained) < _MANY:
+        return Unknown(f"explained_variance has {len(explained)} values, {_MANY} are needed")
     if returns is not None and spanned(returns.points) <= 1e-9 * max(abs(returns.last.median), 1.0):
         return Unknown("all returns are equal: there is no variance to explain")
     if returns is not None and returns.at_goal:
@@ -182,6 +187,10 @@ def value_loss_bounded(log: Log) -> Finding:
     ceiling = _EXPLODED * max(early.median, 1e-12)
     if bound is not None:
         ceiling = max(ceiling, bound * bound)
+    q = log.first("q_mean", "q_max")
+    if q is not None and len(q):
+        # Values of costs that nobody has counted yet: an error of a tenth of them is a small one.
+        ceiling = max(ceiling, (0.1 * window(q, 0.8, 1.0).median) ** 2)
     returns = course(log)
     growing = end.median > 10 * window(loss, 0.3, 0.5).median or end.median > 1e4 * early.median
     if end.median <= ceiling or not growing or (returns is not None and returns.rose):
@@ -214,7 +223,7 @@ DETECTORS: tuple[Detector, ...] = (
         "fraction), unless the return did not rise and it is far worse than a constant or its "
         "error grew sixfold. An alarm in any case: a stated weight of the value loss of 0, and an "
         "error of ten times the largest return that the logged rewards allow.",
-        (need("explained_variance", least=30),),
+        (need("explained_variance", least=12),),
         critic_explains,
         (faults.CRITIC_USELESS, faults.CRITIC_UNTRAINED),
         ("explained_variance", "value_loss", *RETURN_SIGNALS),
@@ -223,8 +232,8 @@ DETECTORS: tuple[Detector, ...] = (
         "value-loss-bounded",
         "The value loss stays within the square of the returns.",
         "It grows with the returns, by their square. An alarm needs a hundred times the early "
-        "level, more than the square of the largest possible return, a growth that goes on, and "
-        "a return that does not rise.",
+        "level, more than the square of the largest possible return and of a tenth of the action "
+        "values, a growth that goes on, and a return that does not rise.",
         (need("value_loss", "loss", least=15),),
         value_loss_bounded,
         (faults.VALUE_LOSS,),

@@ -120,6 +120,11 @@ HEALTHY = {
     "rewards of a thousandth, and a critic that begins at a tenth": log(
         episode_return=noisy(0.01), value_loss=noisy(1e-5 + 0.02 * np.exp(-20 * T)),
         explained_variance=0.005 * RNG.standard_normal(COUNT)),
+    "errors that grow with costs that nobody has counted yet": log(
+        {"gamma": 0.99}, q_mean=-22 * T - 0.1, value_loss=0.001 * np.exp(6 * np.maximum(T - 0.3, 0)),
+        epsilon=0.05),
+    "a hasty learning rate and a policy that keeps trying": log(
+        {"learning_rate": 0.3}, episode_return=noisy(20.0), entropy=noisy(0.4)),
     "costs add up as long as no episode ends": log(
         {"gamma": 0.99}, q_mean=-100 * (1 - 0.99 ** (80 * T)) - 0.1, loss=0.01),
     "groups that agree because all succeed, on another scale": log(
