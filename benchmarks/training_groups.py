@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-TUNING, FIRST_TEST, SECOND_TEST, THIRD_TEST, FOURTH_TEST, SECOND_TUNING, TEST = HALVES = (
-    "tuning", "first_test", "second_test", "third_test", "fourth_test", "second_tuning", "test",
+TUNING, FIRST_TEST, SECOND_TEST, THIRD_TEST, FOURTH_TEST, SECOND_TUNING, FIFTH_TEST, TEST = HALVES = (
+    "tuning", "first_test", "second_test", "third_test", "fourth_test", "second_tuning", "fifth_test",
+    "test",
 )  # fmt: skip
 FIRST_SEED = {half: 1000 * at for at, half in enumerate(HALVES)}
 

@@ -88,6 +88,7 @@ OWN_ENVIRONMENTS: Mapping[str, Callable[[bool], Any]] = {
     "GridWorld-9x9": _grid(9),
     "Pits-6x6": lambda _: tabular(gridworld(_PITS), max_steps=40, name="Pits-6x6"),
     "RandomMDP": lambda _: random_mdp(),
+    "RandomMDP-15": lambda _: random_mdp(15, 3, 50),
     "RandomMDP-20": lambda _: random_mdp(20, 3, 60),
     "RandomMDP-25": lambda _: random_mdp(25, 5, 80),
     "RandomMDP-30": lambda _: random_mdp(30, 2, 100),

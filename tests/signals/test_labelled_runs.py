@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.training_groups import (
+    FIFTH_TEST,
     FIRST_TEST,
     FOURTH_TEST,
     HALVES,
@@ -48,6 +49,7 @@ def test_settings_of_healthy_trainings_are_usual_ones():
         (THIRD_TEST, 0.88),
         (FOURTH_TEST, 0.83),
         (SECOND_TUNING, 0.75),
+        (FIFTH_TEST, 0.9),
     ],
 )
 def test_runs_that_have_been_seen(half, least):
