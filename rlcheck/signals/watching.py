@@ -38,6 +38,7 @@ _NOT_YET: dict[str, float] = {
     faults.RETURN_STUCK.name: 0.5,
     faults.RETURN_CONSTANT.name: 0.5,
     faults.CRITIC_USELESS.name: 0.5,
+    faults.CRITIC_UNTRAINED.name: 0.5,
     faults.POLICY_UNIFORM.name: 0.5,
     faults_language.STUCK_AT_LOG2.name: 0.5,
     faults_language.NO_SIGNAL.name: 0.5,
