@@ -8,12 +8,13 @@ Level n trains fresh agents with a budget of n steps, one a seed; budgets double
   "learned" nor "has not learned yet" explains them: their probability is below alpha.
 - failed, too, if the last three budgets leave the same questions wrong and harder ones right: a fault
   that is not in the catalogue.
+- failed, whatever the answers, by what two levels show besides: values that no policy can change, actions
+  that follow another observation or are never drawn.
 - otherwise the next level, and after the last one `inconclusive` with what is missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +25,17 @@ from ladders.behaviour import (
     observation_ignored,
     train_eval_mismatch,
 )
-from ladders.exam import Exam, delay_unit, design
+from ladders.exam import Exam, design
+from ladders.exam_levels import (
+    MOST_SEEDS,
+    SPEED_STEPS,
+    Trials,
+    affordable,
+    first_steps,
+    more_levels,
+    more_seeds,
+    next_level,
+)
 from ladders.exam_progress import mostly_wrong, ruled_out
 from ladders.exam_report import failed_outcome, named_questions, undecided_message
 from ladders.grading import (
@@ -46,17 +57,7 @@ from ladders.shown_values import may_be_wrong, wrong_values
 from ladders.soft import indifferent_to_discount, indifferent_under_entropy
 from ladders.training import exam_gamma, knows_gamma
 from ladders.unfinished import passing
-from rlcheck.records import Budget, Context, Evidence, More, Outcome, Status, Trial
-
-Trials = Sequence[tuple[Trial, Evidence]]
-
-FIRST_STEPS = 8_192
-FEWEST_STEPS = 2_048
-SPEED_STEPS = 512
-MOST_SEEDS = 6
-LEVELS = {Budget.QUICK: 4, Budget.STANDARD: 4, Budget.THOROUGH: 6}
-FIRST_TRIAL_S = 20.0
-LONGEST_TRIAL_S = {Budget.QUICK: 60.0, Budget.STANDARD: 120.0, Budget.THOROUGH: 900.0}
+from rlcheck.records import Context, More, Outcome, Status, Trial
 
 
 def judge_exam(trials: Trials, context: Context) -> Outcome | More:
@@ -64,7 +65,7 @@ def judge_exam(trials: Trials, context: Context) -> Outcome | More:
     walks = [one for one in trials if one[0].variant == VARIANT]
     asked = [one for one in trials if one[0].variant != VARIANT]
     outcome = _judge_answers(asked, context)
-    return told_apart(outcome, asked, walks, _affordable(asked, context))
+    return told_apart(outcome, asked, walks, affordable(asked, context))
 
 
 def _judge_answers(trials: Trials, context: Context) -> Outcome | More:
@@ -72,13 +73,13 @@ def _judge_answers(trials: Trials, context: Context) -> Outcome | More:
         return More((Trial(context.settings.seed, SPEED_STEPS, "speed"),), "measuring its speed")
     exam = design(exam_gamma(context.facts, context.settings))
     if len(trials) == 1:
-        return _level(_first_steps(trials[0][1], exam), 0, context)
+        return next_level(first_steps(trials[0][1], exam), 0, context)
     levels = _by_level(exam, trials[1:], context)
-    steps, may_go_on = max(levels), _may_go_on(trials, len(levels), context)
+    steps, may_go_on = max(levels), more_levels(trials, len(levels), context)
     verdict = _passed(exam, levels[steps])
     if verdict is not None and may_go_on and may_be_wrong(exam, levels[steps], context):
         verdict = wrong_values(exam, levels, context)
-        return verdict or _level(2 * steps, len(levels), context)
+        return verdict or next_level(2 * steps, len(levels), context)
     verdict = verdict or _misbehaved(exam, trials[1:], levels, context)
     if verdict is not None:
         return verdict
@@ -88,48 +89,10 @@ def _judge_answers(trials: Trials, context: Context) -> Outcome | More:
         if verdict is not None:
             return verdict
         if _leaning(exam, recent):
-            return _more_seeds(steps, trials, context)
+            return more_seeds(steps, trials, context)
     if may_go_on:
-        return _level(2 * steps, len(levels), context)
+        return next_level(2 * steps, len(levels), context)
     return _settled(exam, trials[1:], levels, context) or _undecided(exam, levels)
-
-
-# --- planning -------------------------------------------------------------------------------------
-
-
-def _first_steps(speed: Evidence, exam: Exam) -> int:
-    """8,192 steps, more where delays are longer, fewer where the learner is slow."""
-    wanted = FIRST_STEPS * max(1, delay_unit(exam.gamma) // 2)
-    seconds_a_step = speed["seconds"] / max(speed["steps"], 1)
-    affordable = FIRST_TRIAL_S / max(seconds_a_step, 1e-9)
-    while wanted > max(affordable, FEWEST_STEPS):
-        wanted //= 2
-    return wanted
-
-
-def _level(steps: int, index: int, context: Context) -> More:
-    """Fresh seeds for the next level, so that levels are independent evidence."""
-    count = context.settings.seeds or 2
-    first = context.settings.seed + 10 * index
-    trials = tuple(Trial(first + offset, steps) for offset in range(count))
-    return More(trials, f"{count} seeds of {steps:,} steps")
-
-
-def _more_seeds(steps: int, trials: Trials, context: Context) -> More:
-    """Two more seeds of the same budget: cheaper than the next level where one fault is in sight."""
-    first = max(trial.seed for trial, _ in trials) + 1
-    wanted = tuple(Trial(first + offset, steps) for offset in range(2))
-    return More(wanted, "the same wrong answers twice; two more seeds")
-
-
-def _may_go_on(trials: Trials, levels: int, context: Context) -> bool:
-    return levels < LEVELS[context.settings.budget] and _affordable(trials, context)
-
-
-def _affordable(trials: Trials, context: Context) -> bool:
-    """Whether a training of twice the steps takes no longer than one may."""
-    slowest = max((evidence["seconds"] for _, evidence in trials), default=0.0)
-    return 2 * slowest <= LONGEST_TRIAL_S[context.settings.budget]
 
 
 def _by_level(exam: Exam, trials: Trials, context: Context) -> dict[int, list[Sheet]]:
