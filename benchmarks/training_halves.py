@@ -2,7 +2,7 @@
 
 The halves share no seed, and the environments of `UNSEEN` occur in the test half only. A test half is
 judged once; what its false alarms and its misses teach is mended afterwards, and then it is no test any
-more. That happened to the first five, with results that `docs/training_signals.md` tells. What was not
+more. That happened to all six, with results that `docs/training_signals.md` tells. What was not
 recorded of them when the next one was begun has been left out.
 """
 

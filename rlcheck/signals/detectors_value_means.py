@@ -72,7 +72,7 @@ def critic_moves(log: Log) -> Finding:
 
 def targets_have_the_sign(log: Log) -> Finding:
     """The targets of the critic have the sign of the returns."""
-    both, returns = _both(log), course(log, least=_FEW_RETURNS)
+    both, returns = _both(log), course(log, least=1)
     if both is None or returns is None:
         return _TOO_FEW
     values, targets = both
@@ -83,7 +83,8 @@ def targets_have_the_sign(log: Log) -> Finding:
     if not reversed_ or returns.rose or not _matters(log, window(targets, 0.5, 1.0).median):
         return Clear(words)
     explains = "explained_variance" in log.signals and _explains(log["explained_variance"])
-    if (explains or returns.sparse) and _approaches(values, targets):
+    unsure = explains or returns.sparse or len(returns.points) < _FEW_RETURNS
+    if unsure and _approaches(values, targets):
         return Clear(f"{words}, which is not that of the logged returns (an intrinsic reward?)")
     span = (float(targets.steps[0]), float(targets.steps[-1]))
     return Alarm(
@@ -155,12 +156,12 @@ DETECTORS: tuple[Detector, ...] = (
         "(late rewards count more). An alarm needs nine of ten returns of one sign, nine of ten "
         "mean targets of the other, values that followed them, and a return that does not rise. "
         "An intrinsic or shaped reward may have another sign than what is logged: where the "
-        "critic explains a tenth of the variance, or most returns are equal, a mean value that "
-        "came nearer to its target passes.",
+        "critic explains a tenth of the variance, most returns are equal, or fewer than five are "
+        "known, a mean value that came nearer to its target passes.",
         (
             need("value_mean", least=_LEAST),
             need("value_target_mean", least=_LEAST),
-            need(*RETURN_SIGNALS, least=_FEW_RETURNS),
+            need(*RETURN_SIGNALS, least=1),
         ),
         targets_have_the_sign,
         (faults.TARGETS_REVERSED,),

@@ -101,8 +101,7 @@ def q_bounded(log: Log) -> Finding:
         # A learning rate that falls to 0 stops the growth of the worst values, too.
         growing = growing or end.median > 10 * window(size, 0.1, 0.25).median
     mean = log.first("q_mean", "q_max")
-    if returns is None and mean is not None:
-        growing = growing or _multiplied(mean)
+    multiplied = returns is None and mean is not None and _multiplied(mean)
     flat = returns is not None and not returns.rose and not returns.sparse
     if flat and mean is not None and (factor := _compounds(mean)):
         span = (float(mean.steps[len(mean) // 4]), float(mean.steps[-1]))
@@ -114,8 +113,8 @@ def q_bounded(log: Log) -> Finding:
             {"factor": factor, "q": end.median},
         )
     if bound is not None and bound > 0:
-        limit = _BEYOND * bound
-        if end.median > limit and growing:
+        limit = bound if multiplied else _BEYOND * bound
+        if end.median > limit and (growing or multiplied):
             start = settled_from(size, size.values > bound)
             span = (float(size.steps[0]) if start is None else start, float(size.steps[-1]))
             return Alarm(
@@ -295,7 +294,7 @@ DETECTORS: tuple[Detector, ...] = (
         "reward_max=R), and an alarm needs ten times that and a growth that goes on: values that "
         "rise from 0 to their true level pass, and so do rewards that are rescaled after they are "
         "logged. Where fewer than ten returns are known, five growths in a row by half, from each "
-        "twelfth of the run to the next, stand for the one that goes on. Below that bound a "
+        "twelfth of the run to the next, and a value beyond the bound are enough. Below it a "
         "growth by the same factor again and again is an alarm where the return does not rise: "
         "true values are approached ever more slowly.",
         (need("q_max", "q_mean", least=10),),

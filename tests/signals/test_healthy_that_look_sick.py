@@ -97,6 +97,14 @@ HEALTHY = {
     "a critic of an intrinsic reward": log(
         episode_return=-200.0, value_target_mean=noisy(5.0), value_mean=5 * (1 - np.exp(-5 * T)),
         explained_variance=0.05 * RNG.standard_normal(COUNT)),
+    "one return so far, and a reward of the other sign that is not logged": Log({
+        "episode_return": Series(STEPS[-1:], np.array([-400.0])),
+        "value_target_mean": Series(STEPS, noisy(20.0)),
+        "value_mean": Series(STEPS, 18 * (1 - np.exp(-3 * T)))}),
+    "values that grow to what a single return shows": Log({
+        "episode_return": Series(STEPS[-1:], np.array([-284.0])),
+        "episode_length": Series(STEPS[-1:], np.array([285.0])),
+        "q_mean": Series(STEPS, -100 * (1 - 0.99 ** (80 * T)) - 0.1)}, {"gamma": 0.99}),
     "a shaped reward of the other sign": log(
         episode_return=noisy(-150.0, 0.2), value_target_mean=noisy(20.0),
         value_mean=20 * (1 - np.exp(-5 * T)), explained_variance=noisy(0.6)),
