@@ -27,9 +27,9 @@ from ladders import (
 from ladders.exam_judge import judge_exam
 from ladders.exam_trial import take_exam
 from ladders.faults import FAULTS
-from ladders.grading import POLICY, VALUES
 from ladders.no_learning import ACTOR, is_part
 from ladders.semantics import FAULTY
+from ladders.sheets import POLICY, VALUES
 from ladders.tasks import one_step_mdp, tabular_task
 from rlcheck.adapters.agents import bind_agent
 from rlcheck.adapters.parameters import lagged

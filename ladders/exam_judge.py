@@ -40,7 +40,6 @@ from ladders.exam_progress import mostly_wrong, ruled_out
 from ladders.exam_report import failed_outcome, named_questions, undecided_message
 from ladders.grading import (
     Grade,
-    Sheet,
     contradictions,
     depths,
     exactness,
@@ -49,10 +48,10 @@ from ladders.grading import (
     lagging_policy,
     locked_in,
     signature,
-    wrong_answers,
 )
 from ladders.long_walk import VARIANT, told_apart
 from ladders.no_learning import learns_nothing, never_refreshed
+from ladders.sheets import Sheet, wrong_answers
 from ladders.shown_values import may_be_wrong, wrong_values
 from ladders.soft import indifferent_to_discount, indifferent_under_entropy
 from ladders.training import exam_gamma, knows_gamma

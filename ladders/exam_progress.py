@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ladders.exam import Exam
-from ladders.grading import Sheet, wrong_answers
+from ladders.sheets import Sheet, wrong_answers
 from ladders.unfinished import PASSING, UNKNOWN
 
 Levels = Mapping[int, list[Sheet]]

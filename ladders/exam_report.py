@@ -8,7 +8,8 @@ import numpy as np
 
 from ladders.beliefs import Belief
 from ladders.exam import Exam
-from ladders.grading import Grade, Sheet, locked_in, signature
+from ladders.grading import Grade, locked_in, signature
+from ladders.sheets import Sheet
 from rlcheck.records import Outcome, Status
 
 SHOWN = 3

@@ -21,13 +21,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from ladders.beliefs import CORRECT, NOT_LEARNED, Belief
 from ladders.exam import Exam, delay_unit
 from ladders.mdp import optimal_control, policy_evaluation
+from ladders.sheets import POLICY, VALUES, Sheet, acts_by, wrong_answers
 from ladders.shown_discount import FAR, shown_discount
 from ladders.unfinished import PASSING, SHRUNK, SWEEPS
 
@@ -36,7 +36,6 @@ VALUE_WEIGHT = 6.0
 PRIOR = {CORRECT: 1.0, NOT_LEARNED: 0.2, "terminal-bootstrap": 0.1, "truncation-as-terminal": 0.1}
 PRIOR_FAULT = 0.05
 """Weights before any answer: most code is right, and masks are what it gets wrong most often."""
-VALUES, POLICY = "values", "policy"
 PRIOR_OF = {
     VALUES: {"advantage-sign-flipped": 0.01, "ratio-inverted": 0.005},
     POLICY: {"reward-sign-flipped": 0.02, "ratio-inverted": 0.02},
@@ -48,46 +47,6 @@ HARDLY = 0.1
 """Share of its visits below which an action was hardly tried."""
 MEAN_GAP = 0.9
 """Root mean square of the right gaps: what SCALE refers to."""
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """What one run answered.
-
-    Args:
-        seed, steps: of the run.
-        answers: [D] action at every decision state, -1 where there is none.
-        values: [S] the agent's own state values, NaN where not exposed.
-        late: [S, 2] how often each action was executed in the last fifth of training.
-        acts_by: VALUES, POLICY, or "" where it is not known. What an agent that acts greedily on
-            Q-values would do in a state that it did not visit lately is known from its answer.
-        early: [S, 2] how often each action was executed before the last fifth, None where not known.
-    """
-
-    seed: int
-    steps: int
-    answers: np.ndarray
-    values: np.ndarray
-    late: np.ndarray
-    acts_by: str = ""
-    early: np.ndarray | None = None
-
-    @staticmethod
-    def from_evidence(
-        evidence: Mapping[str, Any], seed: int, steps: int, acts_by: str = ""
-    ) -> Sheet:
-        """Read a stored sheet."""
-        late = np.array(evidence["late"], dtype=float)
-        values = evidence.get("values")
-        known = np.full(len(late), np.nan) if values is None else np.array(values, dtype=float)
-        early = np.array(evidence["counts"], dtype=float) - late
-        answers = np.array(evidence["answers"])
-        return Sheet(seed, steps, answers, known, late, acts_by, early)
-
-    @property
-    def value_based(self) -> bool:
-        """Whether the agent acts greedily on Q-values."""
-        return self.acts_by == VALUES
 
 
 @dataclass(frozen=True)
@@ -113,12 +72,6 @@ class Grade:
     def innocent(self) -> float:
         """Probability that the code is right: learned, or still learning."""
         return self.posterior[CORRECT] + self.posterior[NOT_LEARNED]
-
-
-def wrong_answers(exam: Exam, sheets: Sequence[Sheet]) -> np.ndarray:
-    """[runs, D] bool, which answers were wrong; a missing one is not."""
-    answers = np.array([sheet.answers for sheet in sheets])
-    return (answers >= 0) & (answers != exam.right)
 
 
 def resolution(exam: Exam, gaps: np.ndarray) -> np.ndarray:
@@ -252,7 +205,7 @@ def grade(exam: Exam, sheets: Sequence[Sheet], ended: tuple[str, ...] = ()) -> G
         if not name.endswith(ended)
     ]
     best = {fault: max(found, key=lambda pair: pair[0])[1] for fault, found in scores.items()}
-    prior = PRIOR | PRIOR_OF.get(sheets[0].acts_by, {})
+    prior = PRIOR | PRIOR_OF.get(acts_by(exam, sheets), {})
     weights = {
         fault: np.log(prior.get(fault, PRIOR_FAULT)) + max(score for score, _ in found)
         for fault, found in scores.items()

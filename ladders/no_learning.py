@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ladders.exam import Exam
-from ladders.grading import Sheet, depths, wrong_answers
+from ladders.grading import depths
+from ladders.sheets import Sheet, wrong_answers
 from ladders.shown_values import RELATED, UNRELATED, correlation
 from rlcheck.records import Evidence, Outcome, Status
 

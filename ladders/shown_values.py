@@ -15,8 +15,8 @@ from functools import cache
 import numpy as np
 
 from ladders.exam import Exam
-from ladders.grading import Sheet, wrong_answers
 from ladders.mdp import optimal_control
+from ladders.sheets import Sheet, wrong_answers
 from ladders.shown_discount import FAR, shown_discount
 from ladders.training import knows_gamma
 from rlcheck.records import Context, Outcome, Status

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ladders.exam import design
-from ladders.grading import Sheet
 from ladders.no_learning import learns_nothing
+from ladders.sheets import Sheet
 
 EXAM = design(0.9)
 RIGHT = EXAM.beliefs[0].values

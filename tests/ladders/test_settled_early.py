@@ -7,7 +7,8 @@ import pytest
 
 from ladders.beliefs import CORRECT
 from ladders.exam import design
-from ladders.grading import Sheet, grade, locked_in
+from ladders.grading import grade, locked_in
+from ladders.sheets import Sheet
 from ladders.shown_discount import shown_discount, walks
 from ladders.unfinished import PASSING
 

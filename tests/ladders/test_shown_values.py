@@ -7,8 +7,8 @@ import pytest
 
 from ladders.exam import design
 from ladders.exam_judge import judge_exam
-from ladders.grading import Sheet
 from ladders.mdp import optimal_control
+from ladders.sheets import Sheet
 from ladders.shown_values import certain, may_be_wrong, misjudged, wrong_values
 from rlcheck.records import Context, More, Settings, Status, Trial
 
