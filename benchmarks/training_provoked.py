@@ -6,12 +6,12 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks.training_groups import Group
+from benchmarks.training_sb3 import chosen, train_sb3
 from reference_agents.envs import gridworld, tabular
 from reference_agents.envs.tabular import MDP
 from reference_agents.losses import policy_gradient_loss
@@ -24,9 +24,6 @@ from reference_agents.targets import (
     soft_q_target,
     td_target,
 )
-
-RECORDS = 200
-"""Records of a run that are kept."""
 
 Columns = dict[str, np.ndarray]
 
@@ -248,7 +245,7 @@ def _dead(agent: Any) -> np.ndarray:
 
 def train(group: Group) -> Columns:
     """What a group logged: `step` [S, T] and name -> [S, T], thinned; steps of padding are -1."""
-    return _train_sb3(group) if group.algorithm.startswith("sb3:") else _train_own(group)
+    return train_sb3(group) if group.algorithm.startswith("sb3:") else _train_own(group)
 
 
 _OFTEN = {"num_envs": 1, "gradient_steps": 1}
@@ -281,91 +278,11 @@ def _train_own(group: Group) -> Columns:
         records.append((agent.steps, kept))
 
     agent.learn(group.steps, keep)
-    chosen = [records[at] for at in _chosen(len(records))]
-    names = {name for _, values in chosen for name in values}
+    kept = [records[at] for at in chosen(len(records))]
+    names = {name for _, values in kept for name in values}
     nothing = np.full(group.count, np.nan, dtype=np.float32)
     columns = {
-        name: np.stack([values.get(name, nothing) for _, values in chosen], axis=1)
-        for name in names
+        name: np.stack([values.get(name, nothing) for _, values in kept], axis=1) for name in names
     }
-    steps = np.array([step for step, _ in chosen], dtype=np.float32)
+    steps = np.array([step for step, _ in kept], dtype=np.float32)
     return columns | {"step": np.tile(steps, (group.count, 1))}
-
-
-def _chosen(count: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, RECORDS).astype(int))
-
-
-def _train_sb3(group: Group) -> Columns:
-    runs = [_one_sb3(group, seed) for seed in group.seeds]
-    length = max(len(records) for records in runs)
-    names = {name for records in runs for _, values in records for name in values}
-    columns = {
-        name: np.full((len(runs), length), np.nan, dtype=np.float32) for name in sorted(names)
-    }
-    steps = np.full((len(runs), length), -1.0, dtype=np.float32)
-    for row, records in enumerate(runs):
-        for at, (step, values) in enumerate(records):
-            steps[row, at] = step
-            for name, value in values.items():
-                columns[name][row, at] = value
-    return columns | {"step": steps}
-
-
-def _one_sb3(group: Group, seed: int) -> list[tuple[int, dict[str, float]]]:
-    import stable_baselines3
-    from stable_baselines3.common.logger import KVWriter, Logger
-    from stable_baselines3.common.monitor import Monitor
-
-    records: list[tuple[int, dict[str, float]]] = []
-
-    class Keep(KVWriter):
-        def write(self, key_values: Any, key_excluded: Any, step: int = 0) -> None:
-            numbers = {
-                k: float(v) for k, v in key_values.items() if isinstance(v, float | int | np.number)
-            }
-            records.append((step, numbers | _critic_means(model)))
-
-        def close(self) -> None:
-            pass
-
-    env: gymnasium.Env = Monitor(gymnasium.make(group.env))
-    if group.pathology and group.pathology.spoil == "large_reward":
-        env = gymnasium.wrappers.TransformReward(env, lambda reward: 1000.0 * reward)
-    algorithm = getattr(stable_baselines3, group.algorithm.removeprefix("sb3:"))
-    defaults = {"PPO": {"n_steps": 256, "n_epochs": 5}, "DQN": {"learning_starts": 500}}
-    settings = {**defaults.get(algorithm.__name__, {}), **group.all_settings}
-    if group.pathology and group.pathology.spoil == "negated":
-        settings["rollout_buffer_class"] = _negated_buffer()
-    model = algorithm("MlpPolicy", env, seed=seed, device="cpu", **settings)
-    model.set_logger(Logger(None, [Keep()]))
-    try:
-        model.learn(group.steps, log_interval={"A2C": 20}.get(algorithm.__name__, 1))
-    except ValueError as error:
-        # SB3 refuses to build a distribution from NaN: that is where such a run ends.
-        print(f"  {group.name}, seed {seed}: ended by {type(error).__name__}", flush=True)
-    env.close()
-    return [records[at] for at in _chosen(len(records))] if records else []
-
-
-def _critic_means(model: Any) -> dict[str, float]:
-    """What `SB3Callback` reads from the rollouts of an on-policy model."""
-    buffer = getattr(model, "rollout_buffer", None)
-    if buffer is None or not buffer.full:
-        return {}
-    return {
-        "value_mean": float(buffer.values.mean()),
-        "value_target_mean": float(buffer.returns.mean()),
-    }
-
-
-def _negated_buffer() -> type:
-    """A rollout buffer whose advantages have the wrong sign; the critic's targets are right."""
-    from stable_baselines3.common.buffers import RolloutBuffer
-
-    class Negated(RolloutBuffer):
-        def compute_returns_and_advantage(self, last_values: Any, dones: Any) -> None:
-            super().compute_returns_and_advantage(last_values, dones)
-            self.advantages *= -1.0
-
-    return Negated

@@ -1,14 +1,14 @@
 """Real trainings, healthy and provoked to fail: what the contract `training-log` says about them.
 
     python -m benchmarks.training_runs train --half test [--minutes 9] [--only GLOB]
-    python -m benchmarks.training_runs judge --half test [--others] [-v]
+    python -m benchmarks.training_runs judge --half test [--unstated] [--others] [-v]
 
-Halves are tuning, first_test, second_test, third_test and test.
+Halves are those of `training_groups.HALVES`; `test` is the last one.
 `train` runs every group of `training_halves` that the file of its half does not hold yet, and stores what
 was logged, thinned to 200 records; it stops after so many minutes and goes on when called again.
 `judge` prints how many pathological runs were flagged and named right first, how early a monitor would
-have said so, and how many healthy runs raise an alarm, with the bound on that rate; `--others` gives the
-same runs to `rldoctor` and to `polgrad`.
+have said so, and how many healthy runs raise an alarm, with the bound on that rate; `--unstated` hides
+the settings that are wrong from the log; `--others` gives the same runs to `rldoctor` and to `polgrad`.
 """
 
 from __future__ import annotations

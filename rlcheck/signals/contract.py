@@ -26,6 +26,7 @@ from rlcheck.signals import (
     detectors_metrics,
     detectors_returns,
     detectors_rewards,
+    detectors_target,
     detectors_training,
     detectors_updates,
     detectors_value_means,
@@ -46,6 +47,7 @@ from rlcheck.subjects import LogPath
 DETECTORS: tuple[Detector, ...] = (
     *detectors_training.DETECTORS,
     *detectors_values.DETECTORS,
+    *detectors_target.DETECTORS,
     *detectors_critic.DETECTORS,
     *detectors_value_means.DETECTORS,
     *detectors_entropy.DETECTORS,

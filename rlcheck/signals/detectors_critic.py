@@ -115,7 +115,7 @@ def _beyond_rewards(log: Log, returns: Course | None) -> float:
     loss, bound = log.first("value_loss"), largest_value(log)
     if loss is None or len(loss) < 10 or not bound or (returns is not None and returns.learned):
         return 0.0
-    return window(loss, 0.5, 1.0).median ** 0.5 / bound
+    return max(window(loss, 0.5, 1.0).median, 0.0) ** 0.5 / bound
 
 
 def _unclear(log: Log, returns: Course | None, explained: float) -> str:
@@ -150,7 +150,7 @@ def _far_to_go(log: Log, returns: Course) -> bool:
     loss, level = log.first("value_loss"), abs(returns.last.median)
     if loss is None or not len(loss) or returns.points.steps[-1] > _YOUNG or level < _LARGE:
         return False
-    return bool(0.01 < float(np.median(loss.values)) ** 0.5 / level < 3.0)
+    return bool(0.01 < max(float(np.median(loss.values)), 0.0) ** 0.5 / level < 3.0)
 
 
 def _diverged(log: Log, explained: float) -> bool:

@@ -132,7 +132,7 @@ def _matters(log: Log, error: float) -> bool:
     loss = log.first("value_loss")
     if loss is None or not len(loss):
         return True
-    return abs(error) > _MATTERS * float(np.median(loss.values)) ** 0.5
+    return abs(error) > _MATTERS * max(float(np.median(loss.values)), 0.0) ** 0.5
 
 
 _TOO_FEW = Unknown(f"{_LEAST} records that hold value_mean and value_target_mean are needed")
