@@ -49,7 +49,26 @@ def follow_target(subject: AgentSubject, trial: Trial, context: Context) -> Evid
         "online_moved": sum(not np.array_equal(before[o], after[o]) for o in pairs.values()),
         "target_moved": sum(not np.array_equal(before[t], after[t]) for t in pairs),
         "equal": equal,
+        "left_behind": _left_behind(before, after, pairs),
     }
+
+
+def _left_behind(
+    before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], pairs: Mapping[str, str]
+) -> list[str]:
+    """Target networks no tensor of which moved, although all of their online ones did.
+
+    A network is named by its tensors up to the part that is called a target.
+    """
+    networks: dict[str, list[bool]] = {}
+    for target, online in pairs.items():
+        head, _, rest = target.partition("target")
+        network = head + "target" + rest.partition(".")[0]
+        stood = np.array_equal(before[target], after[target])
+        networks.setdefault(network, []).append(
+            stood and not np.array_equal(before[online], after[online])
+        )
+    return sorted(name for name, stood in networks.items() if all(stood))
 
 
 def _trained(
@@ -110,6 +129,13 @@ def judge_target(evidence: Evidence, context: Context) -> Outcome:
             f"the target network did not change within {evidence['steps']:,} steps, which may be"
         )
         return Outcome(Status.SKIPPED, f"{message} its schedule: it states none", evidence)
+    left_behind = evidence.get("left_behind")
+    if left_behind:
+        message = (
+            f"{', '.join(left_behind)} did not change within {evidence['steps']:,} steps, while other "
+            "target networks followed"
+        )
+        return Outcome(Status.FAILED, message, evidence, {"target-never-updated": 0.9})
     if evidence["equal"] == pairs:
         message = (
             f"the target network is the online network, in every tensor, after {LENGTHS[0]:,} and "

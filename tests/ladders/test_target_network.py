@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ladders.no_learning import never_refreshed
-from ladders.target_checks import _alike, _few, _own_interval, judge_target
+from ladders.target_checks import _alike, _few, _left_behind, _own_interval, judge_target
 from rlcheck.records import Context, Settings, Status
 
 CONTEXT = Context(Settings(), {"options": {}})
@@ -27,10 +27,23 @@ def evidence(**changed):
         (evidence(target_moved=4), Status.PASSED),
         (evidence(target_moved=4, equal=4), Status.FAILED),
         (evidence(online_moved=0), Status.SKIPPED),
+        (evidence(target_moved=2, left_behind=["critic_target"]), Status.FAILED),
     ],
 )
 def test_a_target_that_stands_still_is_wrong_only_where_its_schedule_is_known(seen, status):
     assert judge_target(seen, CONTEXT).status is status
+
+
+def test_one_of_two_target_networks_may_be_left_behind():
+    names = ["actor_target.0.w", "actor_target.1.w", "critic_target.0.w", "critic_target.1.w"]
+    pairs = {name: name.replace("_target", "") for name in names}
+    before = {name: np.zeros(2) for name in (*pairs, *pairs.values())}
+    after = {name: array + 1.0 for name, array in before.items()}
+    assert _left_behind(before, after, pairs) == []
+    after |= {name: np.zeros(2) for name in names[2:]}
+    assert _left_behind(before, after, pairs) == ["critic_target"]
+    after["critic.0.w"] = np.zeros(2)
+    assert _left_behind(before, after, pairs) == []
 
 
 def test_an_interval_under_a_name_of_the_agents_own():
