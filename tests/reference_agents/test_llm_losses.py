@@ -75,7 +75,7 @@ def test_grpo_loss_is_the_loop_over_tokens(seed, ratio, aggregation):
         aggregation=aggregation,
         denominator=12.0 if aggregation == "constant" else None,
     )
-    assert float(loss) == pytest.approx(loop_loss(given_batch, ratio, aggregation, 12.0))
+    assert loss.item() == pytest.approx(loop_loss(given_batch, ratio, aggregation, 12.0))
 
 
 @given(seeds, st.sampled_from([0.0, 1e4, math.nan, math.inf]))
