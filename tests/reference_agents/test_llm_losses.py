@@ -37,6 +37,7 @@ def batch(seed: int, rows: int = 3, length: int = 4) -> dict[str, torch.Tensor]:
 
 def loop_loss(given: dict[str, torch.Tensor], ratio: str, aggregation: str, constant: float):
     """The surrogate with k3 penalty, token by token in Python floats."""
+    given = {name: tensor.detach() for name, tensor in given.items()}
     rows, total, tokens = len(given["mask"]), 0.0, int(given["mask"].sum())
     for b in range(rows):
         kept = [t for t in range(given["mask"].shape[1]) if given["mask"][b, t]]
