@@ -93,7 +93,7 @@ def test_what_lies_under_the_mask_is_never_read(seed, poison):
         torch.autograd.grad(loss, data["log_probs"])[0]
         for loss, data in zip(losses, (clean, dirty), strict=True)
     ]
-    assert float(losses[0]) == float(losses[1])
+    assert losses[0].item() == losses[1].item()
     assert torch.equal(grads[0], grads[1])
     assert (grads[1][~clean["mask"]] == 0).all()
 
