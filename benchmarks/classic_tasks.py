@@ -98,7 +98,7 @@ TASKS = {
 # Values reach 100: the unit of the outputs is what decides here. A faster target carries values
 # over the long horizon of this task sooner.
 DQN_CARTPOLE = {"batch_size": 64, "lr": 1e-3, "tau": 0.05, "value_scale": 10.0}
-# Its maximum overestimates, so errors fade later: twice the gradient steps, and a slower target.
+# Solves it later with the same settings: twice the gradient steps, and a slower target for them.
 PLAIN_DQN_CARTPOLE = DQN_CARTPOLE | {"double": False, "gradient_steps": 8, "tau": 0.02}
 
 _CARTPOLE = [
