@@ -12,6 +12,7 @@ says `slope * action`, and the actor must move up the slope, whichever way it po
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from rlcheck.adapters.protocol import AgentSubject, Row
 from rlcheck.adapters.rng import preserved_rng
 from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status, Trial, one_trial
 
-REWARD, SAID = 0.5, (3.0, 1.0, 2.0)
+REWARD, OTHER_REWARD, SAID = 0.5, 2.5, (3.0, 1.0, 2.0)
 NEAR, ROUGHLY = 0.02, 0.2
 """How near a target must come, and one that contains the mean of drawn log-probabilities."""
 ROWS = {"goes on": (False, False), "terminates": (True, False), "is cut": (False, True)}
@@ -50,7 +51,8 @@ def probe(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
         evidence["log_prob"] = float(log_probs.mean())
     for name, temperature in (("targets", 0.0), ("soft_targets", 1.0)):
         if temperature == 0.0 or evidence["log_prob"] is not None:
-            evidence[name] = [asked.target(row, said, temperature) for row in rows]
+            evidence[name] = [asked.target(row, said, temperature, None) for row in rows]
+    evidence["beside"] = asked.target(rows[1], said, 0.0, _other(rows[0]))
     if evidence["log_prob"] is not None and asked.warmed is not None:
         evidence["warmed"] = asked.warmed(rows[1])
     evidence["climbed"] = [_climbed(subject, trial, context, slope) for slope in (1.0, -1.0)]
@@ -68,6 +70,11 @@ def _rows(trained: Trained) -> list[Row]:
         Row(observations[0], action, REWARD, observations[1], terminated, truncated)  # type: ignore[arg-type]
         for terminated, truncated in ROWS.values()
     ]
+
+
+def _other(row: Row) -> Row:
+    """A row of another observation with another reward, which goes on."""
+    return replace(row, observation=row.next_observation, reward=OTHER_REWARD)
 
 
 def _climbed(subject: AgentSubject, trial: Trial, context: Context, slope: float) -> float:
@@ -104,12 +111,10 @@ def judge_probe(evidence: Evidence, context: Context) -> Outcome:
     told = f"targets {_listed(seen)} of rows that go on, terminate, are cut by a time limit"
     models = list(_models(said, gamma))
     if not _fits(seen, models[0][1], NEAR):
-        return _wrong_target(
-            seen, models, said, gamma, knows_gamma(context.facts, context.settings)
-        )
-    return _judge_entropy(evidence, gamma) or Outcome(
-        Status.PASSED, f"{told}, as defined", evidence
-    )
+        known = knows_gamma(context.facts, context.settings) and _heeds_temperature(evidence, gamma)
+        return _wrong_target(seen, models, said, gamma, known)
+    wrong = _judge_mixed(evidence) or _judge_entropy(evidence, gamma)
+    return wrong or Outcome(Status.PASSED, f"{told}, as defined", evidence)
 
 
 def _judge_actor(climbed: list[float]) -> Outcome | None:
@@ -164,6 +169,18 @@ def _wrong_target(
         f"expected the target {right[row]:.2f}; the critics are pulled to {seen[row]:.2f}",
     ]
     return failed("\n".join(lines), found, lines)
+
+
+def _judge_mixed(evidence: Evidence) -> Outcome | None:
+    """The target of a row does not depend on what else is in the batch."""
+    mixed = evidence.get("beside")
+    if mixed is None or abs(mixed - REWARD) < ROUGHLY:
+        return None
+    line = (
+        f"a row that terminates with reward {REWARD} is pulled to {mixed:.2f} once another row, with "
+        f"reward {OTHER_REWARD} and a future, is in the batch; expected {REWARD}, as without it"
+    )
+    return failed(line, {"batch-misaligned": 0.95}, [line])
 
 
 def _heeds_temperature(evidence: Evidence, gamma: float) -> bool:
@@ -253,6 +270,7 @@ CRITIC_PROBE = Check(
         "entropy-sign-flipped",
         "advantage-sign-flipped",
         "no-policy-gradient",
+        "batch-misaligned",
     ),
     references=("https://arxiv.org/abs/1802.09477", "https://arxiv.org/abs/1812.05905"),
 )

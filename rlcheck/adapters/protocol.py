@@ -101,8 +101,9 @@ class CriticProbe:
     Args:
         critics: how many there are.
         soft: whether the entropy of the policy is weighed by a temperature.
-        target: (row, said [critics], temperature) -> the value that the critics are pulled to on this
-            row, where each target critic says one number everywhere; None where there is no such.
+        target: (row, said [critics], temperature, beside) -> the value that the critics are pulled to on
+            this row, where each target critic says one number everywhere, and another row, of another
+            observation, may lie beside it in the memory; None where there is no such.
         climb: (rows, slope, updates) -> None; updates of the actor while every critic says
             slope * action.
         warmed: row -> (how far the log temperature moved in one update, the entropy that is wanted),
@@ -111,7 +112,7 @@ class CriticProbe:
 
     critics: int
     soft: bool
-    target: Callable[[Row, Sequence[float], float], float | None]
+    target: Callable[[Row, Sequence[float], float, Row | None], float | None]
     climb: Callable[[Sequence[Row], float, int], None]
     warmed: Callable[[Row], tuple[float, float]] | None
 

@@ -27,15 +27,20 @@ COLDEST = -30.0
 
 
 class Level(nn.Module):
-    """Says one number of everything."""
+    """Says one number of everything, or of one observation only and 0 of others."""
 
-    def __init__(self, value: float) -> None:
+    def __init__(self, value: float, where: torch.Tensor | None = None) -> None:
         super().__init__()
         self.value = nn.Parameter(torch.tensor(float(value)))
+        self.where = where
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """[N, 1]; the inputs, features and action, get a gradient of zero."""
-        return self.value + 0.0 * inputs.sum(dim=1, keepdim=True)
+        """[N, 1]; the inputs, observation and action, get a gradient of zero."""
+        nothing = 0.0 * inputs.sum(dim=1, keepdim=True)
+        if self.where is None:
+            return self.value + nothing
+        there = (inputs[:, : len(self.where)] == self.where).all(dim=1, keepdim=True)
+        return self.value * there + nothing
 
 
 class Ramp(nn.Module):
@@ -64,9 +69,11 @@ def critic_probe_of(seen: View) -> CriticProbe | None:
         return None
     count, learned = len(online), isinstance(getattr(model, "log_ent_coef", None), torch.Tensor)
 
-    def target(row: Row, said: Sequence[float], temperature: float) -> float | None:
+    def target(
+        row: Row, said: Sequence[float], temperature: float, beside: Row | None = None
+    ) -> float | None:
         _weigh_entropy(model, temperature)
-        return _pulled_to(seen, row, said)
+        return _pulled_to(seen, row, said, beside)
 
     def climb(rows: Sequence[Row], slope: float, updates: int) -> None:
         _weigh_entropy(model, 0.0)
@@ -82,13 +89,14 @@ def critic_probe_of(seen: View) -> CriticProbe | None:
     return CriticProbe(count, soft, target, climb, warmed if learned else None)
 
 
-def _pulled_to(seen: View, row: Row, said: Sequence[float]) -> float | None:
+def _pulled_to(seen: View, row: Row, said: Sequence[float], beside: Row | None) -> float | None:
     """The level at which the online critics stand still, None where they have none."""
+    rows = [row] if beside is None else [row, beside]
+    where = None if beside is None else torch.as_tensor(row.observation).flatten()
 
     def pull(level: float) -> float:
-        moved = _train_once(
-            seen, [row], lambda: Level(level), [partial(Level, one) for one in said]
-        )
+        said_by = [partial(Level, one) for one in said]
+        moved = _train_once(seen, rows, lambda: Level(level, where), said_by)
         return sum(net.value.item() - level for net in moved)
 
     if not pull(-WIDEST) > 0 > pull(WIDEST):

@@ -96,6 +96,11 @@ class Warms(OwnSAC):
     temperature_sign = -1.0
 
 
+class Rolled(OwnSAC):
+    def target(self, data, next_q, entropy):
+        return super().target(data._replace(dones=data.dones.roll(1, 0)), next_q, entropy)
+
+
 class MeanOfCritics(OwnSAC):
     """A published choice, not a mistake: nothing is said of it."""
 
@@ -137,6 +142,7 @@ def test_what_nothing_known_explains_is_not_called_wrong():
         (Descends, "advantage-sign-flipped"),
         (Cut, "no-policy-gradient"),
         (Warms, "entropy-sign-flipped"),
+        (Rolled, "batch-misaligned"),
     ],
 )
 def test_planted_mistakes_are_named(algorithm, fault):
@@ -159,6 +165,8 @@ def evidence(targets, **more):
         pytest.param(
             evidence([1.526, 0.5, 1.526], soft=True), Status.SKIPPED, id="own temperature"
         ),
+        pytest.param(evidence([1.3, 0.5, 1.3], soft=True), Status.SKIPPED, id="own, the other way"),
+        pytest.param(evidence([1.3, 0.5, 1.3]), Status.FAILED, id="a discount of 0.8"),
         pytest.param(evidence([2.3, 0.5, 2.3]), Status.SKIPPED, id="mean of critics"),
         pytest.param(evidence([None, 0.5, 1.4]), Status.SKIPPED, id="pulled nowhere"),
         pytest.param(evidence([1.4, 0.5, 1.4], climbed=[0.5, 0.1]), Status.PASSED, id="drifts"),
