@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ ROLLOUT = {"n_steps": 256, "num_steps": 256}
 """Long enough to hold steps of every kind, where the subject lets its rollout be set."""
 COLUMNS = ("actions", "rewards", "dones", "values", "log_probs", "advantages", "returns")
 ROWS_WANTED, ROLLOUTS = 200, 60
-MOST_STEPS = 16_384
 
 
 def collect(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
@@ -46,17 +45,21 @@ def _collect(subject: AgentSubject, trial: Trial, context: Context) -> Evidence:
 
 
 def collect_rollouts(
-    subject: AgentSubject, context: Context, seed: int, options: Mapping[str, Any], rows: int
+    subject: AgentSubject, context: Context, seed: int, steps: int, rows: int
 ) -> list[dict[str, Any]]:
-    """What was stored after each of several `learn` of two rollouts, in one agent.
+    """What was stored after each of several `learn` of two rollouts of `steps` steps, in one agent.
 
     Two, so that the one which is kept does not begin with the reset of `learn`; as many as it takes
-    to see `rows` of their ends, as far as `MOST_STEPS` allow.
+    to see `rows` of their ends.
     """
-    trained = train(subject, context, seed=seed, steps=SHORT_STEPS, options=options)
-    part = _part(trained)
-    length = 2 * len(part["actions"])
-    return _further(trained, length, min(rows // part["n_envs"], MOST_STEPS // max(length, 1)))
+    trained = train(subject, context, seed=seed, steps=0)
+    agent = trained.agent
+    if agent.shorten_rollout is None:
+        return []
+    agent.shorten_rollout(steps)
+    agent.learn(2 * steps)
+    n_envs = _part(trained)["n_envs"]
+    return _further(trained, 2 * steps * n_envs, rows // n_envs)
 
 
 def _further(trained: Trained, steps: int, count: int) -> list[dict[str, Any]]:

@@ -136,6 +136,7 @@ class AgentHandle:
             rows and no others, while the target network stands still.
         update_policy: rows -> None; one pass of the policy's loss over a rollout that holds these rows
             and no others, in one batch; return - advantage = V on each.
+        shorten_rollout: steps -> None; lets rollouts take so many steps of each environment from now on.
         critic_probe: of an actor-critic with critics of continuous actions.
         copy_to_target: () -> None; makes the target network equal to the online network.
         target_q_values: observations [N, ...] -> Q [N, A] of the target network.
@@ -162,6 +163,7 @@ class AgentHandle:
     fit_transition: Callable[..., list[float]] | None = None
     fit_rows: Callable[[Sequence[Row], int], None] | None = None
     update_policy: Callable[[Sequence[PolicyRow]], None] | None = None
+    shorten_rollout: Callable[[int], None] | None = None
     critic_probe: CriticProbe | None = None
     copy_to_target: Callable[[], None] | None = None
     target_q_values: Callable[[np.ndarray], np.ndarray] | None = None

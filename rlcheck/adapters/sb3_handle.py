@@ -49,6 +49,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         fit_transition=partial(fit_transition, seen) if alone else None,
         fit_rows=fit_rows_of(seen),
         update_policy=update_policy_of(seen),
+        shorten_rollout=_shorten_rollout(model),
         critic_probe=critic_probe_of(seen),
         copy_to_target=_copy_to_target(model),
         target_q_values=_q_values(seen, "q_net_target") if seen.same_units else None,
@@ -179,6 +180,17 @@ def _q_values(seen: View, name: str) -> Rows | None:
             return network(seen.tensor(observations)).double().cpu().numpy()
 
     return q_values
+
+
+def _shorten_rollout(model: Any) -> Callable[[int], None] | None:
+    if not hasattr(model, "rollout_buffer"):
+        return None
+
+    def shorten(steps: int) -> None:
+        model.n_steps = model.rollout_buffer.buffer_size = steps
+        model.rollout_buffer.reset()
+
+    return shorten
 
 
 def _copy_to_target(model: Any) -> Callable[[], None] | None:
