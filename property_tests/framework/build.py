@@ -90,7 +90,17 @@ def _some(aliases: tuple[str, ...]) -> str:
 
 def _recognises(raw: Any, contract: FunctionContract) -> bool:
     name = name_of(raw).lower()
-    return callable(raw) and any(word in name for word in contract.words)
+    return callable(raw) and not _is_trainer(raw) and any(word in name for word in contract.words)
+
+
+def _is_trainer(raw: Any) -> bool:
+    """Whether it is a trainer, or makes one; it may well be called after the loss that it minimises."""
+    if hasattr(raw, "train") and not hasattr(raw, "forward"):
+        return True
+    try:
+        return "train_dataset" in inspect.signature(raw).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def _bind(raw: Any, contract: FunctionContract, options: Options) -> Bound:

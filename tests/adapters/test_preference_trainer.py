@@ -13,6 +13,7 @@ import rlcheck
 from ladders.trainers.preference_links import VALUES, declared
 from ladders.trainers.preference_semantics import VARIANTS, Scored, ScoredPair, predict
 from rlcheck.errors import BindingError
+from rlcheck.inference import infer_contract
 
 
 def leading(report):
@@ -105,3 +106,23 @@ def test_the_derivative_of_every_semantics_is_that_of_its_value():
                 slot[place] = (values[0] - values[1]) / 2e-6
         for weight, slot in zip(weights, numeric, strict=True):
             np.testing.assert_allclose(weight, slot, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "contract"),
+    [
+        ("DPOTrainer", "preference-trainer"),
+        ("RewardTrainer", "preference-trainer"),
+        ("GRPOTrainer", "rl-trainer"),
+        ("RLOOTrainer", "rl-trainer"),
+    ],
+)
+def test_a_trainer_is_not_taken_for_the_loss_that_it_is_called_after(name, contract):
+    assert infer_contract(getattr(pytest.importorskip("trl"), name), name) == contract
+
+
+def test_nor_is_a_factory_of_trainers():
+    def make_dpo_trainer(model, train_dataset, processing_class, output_dir):
+        raise NotImplementedError
+
+    assert infer_contract(make_dpo_trainer, "make_dpo_trainer") == "preference-trainer"
