@@ -91,7 +91,7 @@ class Entry:
 TASKS = {
     "CartPole-v1": Task(50_000, 475.0),
     "Pendulum-v1": Task(20_000, -200.0),
-    "Acrobot-v1": Task(200_000, -100.0, evaluations=10),
+    "Acrobot-v1": Task(1_000_000, -100.0, evaluations=20),
     "LunarLander-v3": Task(1_000_000, 200.0, evaluations=4, episodes=20),
 }
 
