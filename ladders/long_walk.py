@@ -25,6 +25,8 @@ VARIANT = "long-walk"
 IGNORED, TYPED_IN = "discount-ignored", "discount-hard-coded"
 ALIKE = 0.3
 """One of the two is this much less probable at most, where they are to be told apart."""
+SURE = {IGNORED: 0.95, TYPED_IN: 0.75}
+"""Values on their way from zero are never too large, so waiting tells more than not waiting."""
 SEEDS, LEAST_STEPS = 2, 16_384
 UNTOLD: Evidence = dict.fromkeys((*ASKED, CONTROL), False)
 """Of a learner that the way is too long for."""
@@ -77,7 +79,8 @@ def told_apart(
         f"{'1 at once' if answers.all() else choice}: a discount {'above' if answers.all() else 'below'} "
         f"{BETWEEN}"
     )
-    suspects = {**outcome.suspects, right: 0.95 * both, other: 0.05 * both}
+    sure = SURE[right]
+    suspects = {**outcome.suspects, right: sure * both, other: (1 - sure) * both}
     ranked = dict(sorted(suspects.items(), key=lambda pair: -pair[1]))
     proof = outcome.evidence.get("proof", {})
     evidence = {**outcome.evidence, "proof": {**proof, right: [*proof.get(right, []), line]}}

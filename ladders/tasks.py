@@ -128,12 +128,13 @@ DELAY, BETWEEN = 30, 0.995
 LATE = 1.0 / BETWEEN**DELAY
 ASKED = {"wait": 1, "wait-again": 0}
 """Question -> the action that waits; both numberings, so that a habit is not taken for an answer."""
-CONTROL, CONTROL_WAITS = "surely-wait", 1
+CONTROL, CONTROL_WAITS, CONTROL_PAYS = "surely-wait", 1, 1.5
+"""What both discounts wait for, by a margin so small that values half way from zero would not."""
 
 
 @cache
 def long_walk_mdp() -> MDP:
-    """Twice 1 now or a little more much later, and once 0.3 now or 2 much later, which both take."""
+    """Twice 1 now or a little more much later, and once much more, which both discounts wait for."""
     asked = [pay_later(name, 1.0, LATE, DELAY, True, action) for name, action in ASKED.items()]
-    control = pay_later(CONTROL, 0.3, 2.0, DELAY, True, CONTROL_WAITS)
+    control = pay_later(CONTROL, 1.0, CONTROL_PAYS, DELAY, True, CONTROL_WAITS)
     return compose((*asked, control, *forced()))

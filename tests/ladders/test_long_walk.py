@@ -9,7 +9,7 @@ import rlcheck
 from examples.numpy_q_learning import make_agent
 from ladders.long_walk import SEEDS, VARIANT, told_apart
 from ladders.mdp import optimal_control
-from ladders.tasks import ASKED, CONTROL, long_walk_mdp
+from ladders.tasks import ASKED, CONTROL, CONTROL_WAITS, long_walk_mdp
 from rlcheck.records import More, Outcome, Status, Trial
 
 TIED = {"discount-ignored": 0.5, "discount-hard-coded": 0.4}
@@ -33,6 +33,7 @@ def test_the_walk_divides_the_two_discounts(gamma, waits):
         gaps = q_values[mdp.names.index(name)]
         assert bool(gaps.argmax() == action) is waits
         assert abs(np.ptp(gaps)) > 0.1
+    assert q_values[mdp.names.index(CONTROL)].argmax() == CONTROL_WAITS
 
 
 def test_a_tie_asks_for_one_more_training_and_is_decided_by_it():
@@ -42,7 +43,7 @@ def test_a_tie_asks_for_one_more_training_and_is_decided_by_it():
     for waits, first in ((True, "discount-ignored"), (False, "discount-hard-coded")):
         told = told_apart(outcome(), EXAM, walks(waits, waits), may_take=True)
         assert next(iter(told.suspects)) == first
-        assert told.suspects[first] > 0.8
+        assert told.suspects[first] > 0.6
         assert "more runs take" in told.evidence["proof"][first][-1]
 
 
