@@ -31,6 +31,7 @@ from ladders.no_learning import ACTOR, is_part
 from ladders.semantics import FAULTY
 from ladders.sheets import POLICY, VALUES
 from ladders.tasks import one_step_mdp, tabular_task
+from ladders.training import tensors_of
 from rlcheck.adapters.agents import bind_agent
 from rlcheck.adapters.parameters import lagged
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject
@@ -119,7 +120,7 @@ def _facts(subject: AgentSubject) -> dict[str, Any]:
     task, _ = tabular_task(one_step_mdp(), "ladders:OneStep-v0", gamma=0.9, seed=0, action=actions)
     agent = subject.make(task, seed=0, gamma=0.9 if subject.accepts_gamma else None)
     facts["capabilities"] = [name for name in CAPABILITIES if getattr(agent, name) is not None]
-    tensors = agent.parameters() if agent.parameters is not None else {}
+    tensors = tensors_of(agent)
     facts["target_tensors"] = len(lagged(tensors))
     facts["acts_by"] = _acts_by(agent, list(tensors))
     facts["several_epochs"] = option_checks.several_epochs(agent.native, subject.options)

@@ -19,7 +19,7 @@ import numpy as np
 
 from ladders.discounts import SAME, discount_suspects
 from ladders.env import encode_states
-from ladders.outcomes import failed
+from ladders.outcomes import failed, listed
 from ladders.training import EXAM, Trained, exam_gamma, knows_gamma, train
 from rlcheck.adapters.protocol import AgentSubject, Row
 from rlcheck.adapters.rng import preserved_rng
@@ -108,9 +108,9 @@ def judge_probe(evidence: Evidence, context: Context) -> Outcome:
             Status.SKIPPED, "the critics are pulled to no single value, so none can be read"
         )
     gamma, said = exam_gamma(context.facts, context.settings), evidence["said"]
-    told = f"targets {_listed(seen)} of rows that go on, terminate, are cut by a time limit"
+    told = f"targets {listed(seen)} of rows that go on, terminate, are cut by a time limit"
     models = list(_models(said, gamma))
-    if not _fits(seen, models[0][1], NEAR):
+    if not _fits(seen, models[0][1]):
         known = knows_gamma(context.facts, context.settings) and _heeds_temperature(evidence, gamma)
         return _wrong_target(seen, models, said, gamma, known)
     wrong = _judge_mixed(evidence) or _judge_entropy(evidence, gamma)
@@ -154,17 +154,17 @@ def _wrong_target(
     known: bool,
 ) -> Outcome:
     right = models[0][1]
-    found = {fault: 0.95 for fault, told in models[1:] if _fits(seen, told, NEAR)}
+    found = {fault: 0.95 for fault, told in models[1:] if _fits(seen, told)}
     used = (seen[0] - REWARD) / min(said)
-    alike = _fits(seen, [seen[0], REWARD, seen[0]], NEAR)
+    alike = _fits(seen, [seen[0], REWARD, seen[0]])
     if not found and known and alike and 0 <= used <= 1 + SAME:
         found = discount_suspects(used, gamma) if abs(used - gamma) > 4 * SAME else {}
     if not found:
-        message = f"rows are pulled to {_listed(seen)}, which nothing known explains"
+        message = f"rows are pulled to {listed(seen)}, which nothing known explains"
         return Outcome(Status.SKIPPED, message)
     row = int(np.argmax(np.abs(np.subtract(seen, right))))
     lines = [
-        f"reward {REWARD}, the step {list(ROWS)[row]}; the target critics say {_listed(said)}; "
+        f"reward {REWARD}, the step {list(ROWS)[row]}; the target critics say {listed(said)}; "
         f"gamma {gamma:g}",
         f"expected the target {right[row]:.2f}; the critics are pulled to {seen[row]:.2f}",
     ]
@@ -231,12 +231,8 @@ def _judge_temperature(evidence: Evidence) -> Outcome | None:
     return failed(line, {"entropy-sign-flipped": 0.9}, [line])
 
 
-def _fits(seen: list[float], told: list[float], near: float) -> bool:
-    return bool(np.abs(np.subtract(seen, told)).max() < near)
-
-
-def _listed(values: list[float]) -> str:
-    return ", ".join(f"{value:.2f}" for value in values)
+def _fits(seen: list[float], told: list[float]) -> bool:
+    return bool(np.abs(np.subtract(seen, told)).max() < NEAR)
 
 
 def _no_probe(facts: Evidence, settings: Settings) -> str | None:

@@ -17,6 +17,7 @@ from ladders.training import (
     outputs,
     short_training,
     small_rollout,
+    tensors_of,
     train,
     untrained_outputs,
 )
@@ -130,7 +131,7 @@ def _fit_transition(subject: AgentSubject, trial: Trial, context: Context) -> Ev
     agent = subject.make(task, seed=trial.seed, gamma=gamma)
     observation = encode_states(1, "one-hot")[0]
     action = np.array([0.5], dtype=np.float32) if continuous else 1
-    before = agent.parameters() if agent.parameters is not None else {}
+    before = tensors_of(agent)
     values, losses = [_value(agent, observation, action, continuous)], []
     began = time.perf_counter()
     for _ in range(FIT_CHUNKS):
@@ -141,7 +142,7 @@ def _fit_transition(subject: AgentSubject, trial: Trial, context: Context) -> Ev
         near = values[-1] is not None and abs(values[-1] - REWARD) < 0.05
         if near or time.perf_counter() - began > FIT_SECONDS:
             break
-    after = agent.parameters() if agent.parameters is not None else {}
+    after = tensors_of(agent)
     still = [name for name in before if np.array_equal(before[name], after[name])]
     return {
         "way": "fit_transition",

@@ -20,7 +20,7 @@ import numpy as np
 
 from ladders.discounts import SAME, discount_suspects
 from ladders.env import encode_states
-from ladders.outcomes import failed
+from ladders.outcomes import failed, listed
 from ladders.training import EXAM, exam_gamma, knows_gamma, train
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject, Row
 from rlcheck.adapters.rng import preserved_rng
@@ -114,7 +114,7 @@ def judge_targets(evidence: Evidence, context: Context) -> Outcome:
     online, fitted = np.split(np.array(evidence["rows"]["values"]), [len(wanted)])
     models = list(_models(evidence["target_q"], online, gamma))
     if _fits(fitted, models[0][1]):
-        return Outcome(Status.PASSED, f"four rows are fitted to {_listed(fitted)}, as defined")
+        return Outcome(Status.PASSED, f"four rows are fitted to {listed(fitted)}, as defined")
     found = [(fault, told) for fault, told in models[1:] if _fits(fitted, told)]
     suspects = {found[0][0]: 0.95} if found else {}
     if not found and knows_gamma(context.facts, context.settings):
@@ -125,7 +125,7 @@ def judge_targets(evidence: Evidence, context: Context) -> Outcome:
         found = [(fault, fitted) for fault in list(suspects)[:1]]
     if not suspects:
         return Outcome(
-            Status.SKIPPED, f"rows are fitted to {_listed(fitted)}, which nothing known explains"
+            Status.SKIPPED, f"rows are fitted to {listed(fitted)}, which nothing known explains"
         )
     both = {"Q_target": evidence["target_q"], "online Q": _by_state(online)}
     lines = _arithmetic(both, models[0][1], found[0][1], fitted, gamma)
@@ -136,13 +136,13 @@ def _judge_rewards(fit: dict[str, Any], wanted: np.ndarray) -> Outcome:
     """Terminal rows that are not fitted to their rewards."""
     base, moved = np.array(fit["values"]), np.abs(np.subtract(fit["values"], fit["before"])).max()
     if moved < NEAR / 10:
-        line = f"fitting terminal rows with the rewards {_listed(wanted)} moved no value of theirs"
+        line = f"fitting terminal rows with the rewards {listed(wanted)} moved no value of theirs"
         return failed(line, {"critic-not-trained": 0.6, "does-not-learn": 0.35}, [line])
     # A squared loss brings all to the mean, a Huber loss to somewhere between mean and median.
     centre = (wanted.mean() + np.median(wanted)) / 2
     if np.ptp(base) < ROUGHLY and np.abs(base - centre).max() < ROUGHLY:
         lines = [
-            f"terminal rows with the rewards {_listed(wanted)} are fitted to {_listed(base)}",
+            f"terminal rows with the rewards {listed(wanted)} are fitted to {listed(base)}",
             "all to one number, as if each met the targets of all; expected each row's own reward",
         ]
         return failed("\n".join(lines), {"batch-misaligned": 0.9}, lines)
@@ -157,11 +157,11 @@ def _judge_rewards(fit: dict[str, Any], wanted: np.ndarray) -> Outcome:
     for fault, (told, what) in mistakes.items():
         if np.abs(base - told).max() < near:
             lines = [
-                f"terminal rows with the rewards {_listed(wanted)} are fitted to {_listed(base)}",
+                f"terminal rows with the rewards {listed(wanted)} are fitted to {listed(base)}",
                 f"that is {what}; expected each row's own reward",
             ]
             return failed("\n".join(lines), {fault: 0.9}, lines)
-    message = f"terminal rows with the rewards {_listed(wanted)} came to {_listed(base)}"
+    message = f"terminal rows with the rewards {listed(wanted)} came to {listed(base)}"
     return Outcome(Status.SKIPPED, f"{message}, so no target can be read")
 
 
@@ -210,10 +210,6 @@ def _discount(target_q: dict[str, list[float]], fitted: np.ndarray) -> float | N
 
 def _fits(seen: np.ndarray, told: np.ndarray) -> bool:
     return bool(np.abs(seen - told).max() < NEAR)
-
-
-def _listed(values: np.ndarray) -> str:
-    return ", ".join(f"{value:.2f}" for value in values)
 
 
 def _arithmetic(

@@ -14,12 +14,14 @@ from functools import cache
 
 import numpy as np
 
+from ladders.discounts import discount_suspects
 from ladders.exam import Exam
 from ladders.mdp import optimal_control
+from ladders.outcomes import failed
 from ladders.sheets import Sheet, wrong_answers
 from ladders.shown_discount import FAR, shown_discount
 from ladders.training import knows_gamma
-from rlcheck.records import Context, Outcome, Status
+from rlcheck.records import Context, Outcome
 
 AGREE = 0.01
 """How close the discounts that two levels show must be to count as one."""
@@ -114,11 +116,7 @@ def _discount_outcome(exam: Exam, shown: float) -> Outcome:
         f"along steps on which nothing is paid and no action matters, V(s) = {shown:.3f} V(s'); "
         f"expected gamma = {exam.gamma:g}"
     )
-    weights = {"discount-hard-coded": 0.8, "discount-ignored": 0.1}
-    if shown > 0.995:
-        weights = {"discount-ignored": 0.8, "discount-hard-coded": 0.1}
-    evidence = {"discount": shown, "proof": {fault: [message] for fault in weights}}
-    return Outcome(Status.FAILED, message, evidence, weights)
+    return failed(message, discount_suspects(shown, exam.gamma), [message])
 
 
 def _critic_outcome(exam: Exam, sheets: Sequence[Sheet], correlation: float) -> Outcome:
@@ -134,5 +132,4 @@ def _critic_outcome(exam: Exam, sheets: Sequence[Sheet], correlation: float) -> 
         "the values that the agent shows have nothing to do with what states are worth (correlation "
         f"{correlation:.2f} at most where no action matters): " + "; ".join(lines)
     )
-    weights = {"critic-not-trained": 0.8}
-    return Outcome(Status.FAILED, message, {"proof": {"critic-not-trained": lines}}, weights)
+    return failed(message, {"critic-not-trained": 0.8}, lines)

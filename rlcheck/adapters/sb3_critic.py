@@ -115,7 +115,7 @@ def _train_once(
     nets = [online() for _ in targets]
     for critic, made in ((model.critic, nets), (model.critic_target, [one() for one in targets])):
         critic.q_networks = nn.ModuleList(made).to(model.device)
-        # A single critic is also known by a name of its own.
+        # Each is registered under a name of its own as well, which would keep the old one.
         for index, net in enumerate(critic.q_networks):
             setattr(critic, f"qf{index}", net)
     model.critic.optimizer = torch.optim.SGD(model.critic.parameters(), lr=1e-3)

@@ -77,8 +77,6 @@ HYPER_PARAMETERS: tuple[HyperParameter, ...] = (
     _setting("reward_max", 0, _INF, "", "r_max max_reward"),
 )  # fmt: skip
 
-_MOST_ENTROPY = 0.1
-
 BY_NAME = {setting.name: setting for setting in HYPER_PARAMETERS}
 _NAMES = {
     alias: setting.name
@@ -90,20 +88,27 @@ _ENVIRONMENT = ("env_id", "env", "env_name", "environment", "task", "gym_id")
 
 def rewards_certainty(log: Log) -> bool:
     """Whether the entropy is paid for with the wrong sign, beyond what a convention of signs explains."""
-    stated = log.config.get("entropy_coef")
-    return isinstance(stated, int | float) and stated < -_MOST_ENTROPY
+    return _stated(log, "entropy_coef") < -BY_NAME["entropy_coef"].high
 
 
 def rewards_chance(log: Log) -> bool:
     """Whether the entropy counts ten times as much as is ever usual."""
-    stated = log.config.get("entropy_coef")
-    return isinstance(stated, int | float) and stated > 10 * _MOST_ENTROPY
+    return _far_above(log, "entropy_coef")
 
 
 def leaps(log: Log) -> bool:
     """Whether the learning rate is ten times as large as is ever usual."""
-    stated = log.config.get("learning_rate")
-    return isinstance(stated, int | float) and stated > 10 * BY_NAME["learning_rate"].high
+    return _far_above(log, "learning_rate")
+
+
+def _far_above(log: Log, name: str) -> bool:
+    return _stated(log, name) > 10 * BY_NAME[name].high
+
+
+def _stated(log: Log, name: str) -> float:
+    """A setting that the log states as a number, NaN (neither above nor below anything) else."""
+    stated = log.config.get(name)
+    return float(stated) if isinstance(stated, int | float) else float("nan")
 
 
 def recognised(config: Mapping[str, Any]) -> dict[str, Any]:
