@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
+from benchmarks.naming_summary import share
 from benchmarks.training_groups import HALVES, Group, stated_settings
 from benchmarks.training_halves import GROUPS
 from rlcheck.selftests import upper_bound
@@ -177,28 +177,22 @@ def _print_sick(sick: list[Run]) -> None:
     named = [_named(run) for run in sick]
     flagged = sum(bool(name) for name in named)
     right = sum(name in run.group.faults for name, run in zip(named, sick, strict=True))
-    print(f"flagged {_of(flagged, len(sick))}, named right first {_of(right, len(sick))}")
+    print(f"flagged {share(flagged, len(sick))}, named right first {share(right, len(sick))}")
     told = [first_warning(run) for run in sick]
     live = sum(bool(t) and t[0] in run.group.faults for t, run in zip(told, sick, strict=True))
     when = [t[1] if t else 1.0 for t in told]
     quartiles = ", ".join(f"{cut:.0%}" for cut in statistics.quantiles(when, n=4))
-    print(f"told by a monitor, first warning right: {_of(live, len(sick))}")
+    print(f"told by a monitor, first warning right: {share(live, len(sick))}")
     print(f"after this fraction of the run (quartiles, never told counts as 100 %): {quartiles}")
 
 
 def _print_healthy(healthy: list[Run]) -> None:
     flagged = sum(bool(_named(run)) for run in healthy)
     bound = upper_bound(flagged, len(healthy))
-    print(f"false alarms {_of(flagged, len(healthy))}, at most {bound:.1%} with 95 % confidence")
+    print(f"false alarms {share(flagged, len(healthy))}, at most {bound:.1%} with 95 % confidence")
     live = sum(first_warning(run) is not None for run in healthy)
     bound = upper_bound(live, len(healthy))
-    print(f"of a monitor {_of(live, len(healthy))}, at most {bound:.1%} with 95 % confidence")
-
-
-def _of(count: int, total: int) -> str:
-    """A share with its exact interval (Clopper and Pearson)."""
-    low, high = binomtest(count, total).proportion_ci(0.95, method="exact")
-    return f"{count} of {total} ({count / total:.1%}, 95 %: {low:.1%} to {high:.1%})"
+    print(f"of a monitor {share(live, len(healthy))}, at most {bound:.1%} with 95 % confidence")
 
 
 def main() -> None:
