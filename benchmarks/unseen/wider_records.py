@@ -1,0 +1,6 @@
+"""The second set of agents: what other engineers hand in, of many kinds."""
+
+from benchmarks.unseen.wider_tables import TABLE_RECORDS
+from benchmarks.unseen.wider_values import NETWORK_RECORDS
+
+WIDER_RECORDS = [*TABLE_RECORDS, *NETWORK_RECORDS]
