@@ -37,7 +37,14 @@ class Subject:
     @property
     def digest(self) -> str:
         """A change of the source changes it, so that stored answers are asked for anew."""
-        return hashlib.sha256(inspect.getsource(self.function).encode()).hexdigest()[:12]
+        named = hasattr(self.function, "__name__")
+        source = inspect.getsource(self.function if named else type(self.function))
+        return hashlib.sha256(source.encode()).hexdigest()[:12]
+
+
+def _name(function: Callable[..., Any]) -> str:
+    """Its own name, or that of its class where it is an object that can be called."""
+    return getattr(function, "__name__", type(function).__name__).replace("_", "-")
 
 
 Maker = Callable[[Callable[..., Any]], Subject]
@@ -52,7 +59,7 @@ def correct(
     """Turn the function below into a correct subject of that contract."""
 
     def make(function: Callable[..., Any]) -> Subject:
-        name = function.__name__.replace("_", "-")
+        name = _name(function)
         return Subject(
             name, contract, function, True, (), bind or {}, dialect or {}, constants or {}
         )
@@ -70,7 +77,7 @@ def faulty(
     """Turn the function below into a faulty subject; `faults` are its right names."""
 
     def make(function: Callable[..., Any]) -> Subject:
-        name = function.__name__.replace("_", "-")
+        name = _name(function)
         names = tuple(f"{contract}/{fault}" for fault in faults)
         return Subject(
             name, contract, function, False, names, bind or {}, dialect or {}, constants or {}
