@@ -105,6 +105,7 @@ def measure(todo: Sequence[Subject], path: Path, chosen: argparse.Namespace) -> 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default="*", metavar="GLOB", help="subjects, contract/name")
+    parser.add_argument("--files", default="*", metavar="GLOB", help="files of subjects")
     parser.add_argument("--again", action="store_true", help="ask again where the answer was wrong")
     parser.add_argument("--jobs", type=int, default=1, help="worker processes (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="seed of every check (default 0)")
@@ -121,7 +122,7 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     path = chosen.out / "naming.jsonl"
     known = stored(path)
-    everything = subjects()
+    everything = [s for s in subjects() if fnmatchcase(s.file, chosen.files)]
     todo = []
     for subject in everything:
         answer = known.get(key(subject), {})

@@ -35,6 +35,11 @@ class Subject:
     constants: Mapping[str, Any]
 
     @property
+    def file(self) -> str:
+        """The file of this package that it stands in, without its ending."""
+        return (getattr(self.function, "__module__", "") or "").rpartition(".")[2]
+
+    @property
     def digest(self) -> str:
         """A change of the source changes it, so that stored answers are asked for anew."""
         named = hasattr(self.function, "__name__")
