@@ -46,7 +46,7 @@ class NoisyQ(nn.Module):
 
 
 class NoisyDQN:
-    def __init__(self, env, seed, gamma, lr=5e-4, batch=64, tau=0.02, updates_per_step=2):
+    def __init__(self, env, seed, gamma, lr=1e-3, batch=64, tau=0.02, updates_per_step=1):
         self.env, self.seed, self.gamma = env, seed, gamma
         self.batch, self.tau, self.updates_per_step = batch, tau, updates_per_step
         torch.manual_seed(seed)
