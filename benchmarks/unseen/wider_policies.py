@@ -24,7 +24,7 @@ CONTINUOUS_RECORDS = [
     Record(
         "w-td3-range", "w_td3.py", "TD3", ("action-scale-wrong",),
         "the actor forgets the range of the actions",
-        (("return self.shift + self.scale * torch.tanh(self.l3(a))", "return torch.tanh(self.l3(a))"),),
+        (("return self.shift + self.scale * torch.tanh(self.before_tanh(state))", "return torch.tanh(self.before_tanh(state))"),),
     ),
     Record("w-ddpg-ou", "w_ddpg_ou.py", "make_agent"),
     Record(

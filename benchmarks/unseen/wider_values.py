@@ -22,6 +22,11 @@ NETWORK_RECORDS = [
         (("        self.mem_s2[i], self.mem_done[i] = s2, done\n        self.ptr = (self.ptr + 1) % self.capacity\n",
           "        self.ptr = (self.ptr + 1) % self.capacity\n        self.mem_s2[self.ptr], self.mem_done[self.ptr] = s2, done\n"),),
     ),
+    Record(
+        "w-numpy-dqn-half-saved", "w_numpy_dqn.py", "NumpyDQN", ("save-load-lossy",),
+        "loading writes both networks into the target",
+        (("(self.net if net == \"net\" else self.target).p[key]", "(self.target if net else self.net).p[key]"),),
+    ),
     Record("w-c51", "w_c51.py", "make_agent"),
     Record("w-c51-double", "w_c51.py", "make_double"),
     Record(

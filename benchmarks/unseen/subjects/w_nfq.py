@@ -6,7 +6,7 @@ from torch import nn
 
 
 class FittedQ:
-    def __init__(self, env, seed, gamma, round_length=300, fits=12, fit_steps=40, epsilon=0.3):
+    def __init__(self, env, seed, gamma, round_length=500, fits=8, fit_steps=30, epsilon=0.3):
         self.env, self.seed, self.gamma = env, seed, gamma
         self.round_length, self.fits, self.fit_steps, self.epsilon = (
             round_length,

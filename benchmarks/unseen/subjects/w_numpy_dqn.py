@@ -111,6 +111,18 @@ class NumpyDQN:
                 self.target.copy_from(self.net)
         return self
 
+    def save(self, path):
+        nets = {"net": self.net, "target": self.target}
+        with open(path, "wb") as file:
+            np.savez(file, **{f"{n}.{k}": v for n, net in nets.items() for k, v in net.p.items()})
+
+    def load(self, path):
+        with np.load(path) as stored:
+            for name in stored.files:
+                net, key = name.split(".")
+                (self.net if net == "net" else self.target).p[key] = stored[name]
+        return self
+
     def q_values(self, obs):
         return self.net.forward(np.asarray(obs, dtype=np.float64))[0]
 

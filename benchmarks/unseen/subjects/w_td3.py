@@ -17,10 +17,11 @@ class Actor(nn.Module):
         self.register_buffer("scale", (high - low) / 2)
         self.register_buffer("shift", (high + low) / 2)
 
+    def before_tanh(self, state):
+        return self.l3(F.relu(self.l2(F.relu(self.l1(state)))))
+
     def forward(self, state):
-        a = F.relu(self.l1(state))
-        a = F.relu(self.l2(a))
-        return self.shift + self.scale * torch.tanh(self.l3(a))
+        return self.shift + self.scale * torch.tanh(self.before_tanh(state))
 
 
 class Critic(nn.Module):
@@ -69,7 +70,8 @@ class Replay:
 
 class TD3:
     def __init__(
-        self, env, *, seed=0, gamma=0.99, tau=0.01, policy_noise=0.2, noise_clip=0.5, policy_freq=2,
+        self, env, *, seed=0, gamma=0.99, tau=0.01, action_l2=0.02, random_eps=0.2,
+        policy_noise=0.2, noise_clip=0.5, policy_freq=2,
         expl_noise=0.5, start_timesteps=1000, batch_size=100, lr=7e-4,
     ):  # fmt: skip
         self.env, self.seed = env, seed
@@ -85,6 +87,7 @@ class TD3:
         self.low, self.high = torch.as_tensor(space.low), torch.as_tensor(space.high)
         self.half = ((space.high - space.low) / 2).astype(np.float32)
         self.policy_noise, self.noise_clip = policy_noise, noise_clip
+        self.action_l2, self.random_eps = action_l2, random_eps
         state_dim, action_dim = int(np.prod(env.observation_space.shape)), space.shape[0]
         self.actor = Actor(state_dim, action_dim, self.low, self.high)
         self.actor_target = copy.deepcopy(self.actor)
@@ -101,7 +104,7 @@ class TD3:
             return self.actor(torch.as_tensor(state, dtype=torch.float32)).numpy()
 
     def explore(self, state):
-        if self.t < self.start_timesteps:
+        if self.t < self.start_timesteps or self.rng.random() < self.random_eps:
             u = self.rng.uniform(-1, 1, size=self.half.shape)
             return (self.low.numpy() + (u + 1) * self.half).astype(np.float32)
         noise = self.rng.normal(0, self.expl_noise, size=self.half.shape) * self.half
@@ -126,6 +129,8 @@ class TD3:
         self.critic_optimizer.step()
         if self.total_it % self.policy_freq == 0:
             actor_loss = -self.critic.Q1(state, self.actor(state)).mean()
+            # Keeps the tanh away from its flat ends (as in the baselines' HER).
+            actor_loss = actor_loss + self.action_l2 * self.actor.before_tanh(state).pow(2).mean()
             self.actor_optimizer.zero_grad()
             actor_loss.backward()
             self.actor_optimizer.step()

@@ -5,6 +5,7 @@ import torch
 from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 from torch import nn
+from torchrl.envs.utils import ExplorationType, set_exploration_type
 from torchrl.modules import ProbabilisticActor, ValueOperator
 from torchrl.objectives import ClipPPOLoss
 from torchrl.objectives.value import GAE
@@ -55,7 +56,8 @@ class TorchRLPPO:
         steps = []
         for _ in range(self.frames):
             td = TensorDict({"observation": torch.as_tensor(self.obs, dtype=torch.float32)}, [])
-            td = self.actor(td)
+            with set_exploration_type(ExplorationType.RANDOM):
+                td = self.actor(td)
             nxt, reward, terminated, truncated, _ = self.env.step(int(td["action"]))
             td["next"] = TensorDict(
                 {
