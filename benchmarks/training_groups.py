@@ -13,9 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-TUNING, FIRST_TEST, SECOND_TEST, THIRD_TEST, FOURTH_TEST, SECOND_TUNING, FIFTH_TEST, TEST = HALVES = (
+(
+    TUNING, FIRST_TEST, SECOND_TEST, THIRD_TEST, FOURTH_TEST, SECOND_TUNING, FIFTH_TEST, SIXTH_TEST,
+    THIRD_TUNING, TEST,
+) = HALVES = (
     "tuning", "first_test", "second_test", "third_test", "fourth_test", "second_tuning", "fifth_test",
-    "test",
+    "sixth_test", "third_tuning", "test",
 )  # fmt: skip
 FIRST_SEED = {half: 1000 * at for at, half in enumerate(HALVES)}
 
@@ -103,13 +106,15 @@ def stated_settings(group: Group, wrong: bool) -> dict[str, Any]:
 _TOO_LARGE = ("kl-spikes", "entropy-collapse", "not-finite", "clip-saturated",
     "value-loss-explosion", "gradients-exploding")  # fmt: skip
 _WRONG_WAY = ("critic-explains-nothing", "return-stuck", "return-collapsed", "entropy-collapse",
-    "episodes-of-one-length", "value-targets-reversed")  # fmt: skip
+    "episodes-of-one-length", "value-targets-reversed", "policy-against-advantages")  # fmt: skip
 _UNTRAINED = ("critic-not-trained", "critic-explains-nothing")
 _DIVERGED = ("q-value-divergence", "value-loss-explosion", "gradients-exploding", "not-finite")
 
 ACTOR_CRITIC = (
     Pathology("learning rate 1", _TOO_LARGE, {"lr": 1.0}),
-    Pathology("entropy coefficient -3", ("entropy-collapse",), {"entropy_coef": -3.0}),
+    Pathology(
+        "entropy coefficient -3", ("entropy-collapse", "entropy-punished"), {"entropy_coef": -3.0}
+    ),
     Pathology("advantages negated", _WRONG_WAY, spoil="negated"),
     Pathology("critic not trained", _UNTRAINED, {"value_coef": 0.0}),
 )
@@ -121,7 +126,7 @@ PPO = (
     Pathology("clip range 10", ("clip-never-active", "kl-spikes"),
         {"clip_epsilon": 10.0, "lr": 1e-2}),
     Pathology("rewards lost", ("critic-explains-nothing", "policy-stays-random", "return-stuck",
-        "return-without-variance"), spoil="no_reward"),
+        "return-without-variance", "targets-without-rewards"), spoil="no_reward"),
     Pathology("old log-probabilities recomputed", ("ratio-always-one",), spoil="recomputed"),
     Pathology("rewards times 1000", ("critic-explains-nothing", "value-loss-explosion"),
         spoil="large_reward"),
@@ -132,6 +137,7 @@ REINFORCE = (
     Pathology("learning rate 1", _TOO_LARGE, {"lr": 1.0}),
     Pathology("loss negated", _WRONG_WAY, spoil="negated"),
 )
+WRONG_LOSS = Pathology("policy loss negated", _WRONG_WAY, spoil="negated_loss")
 DQN = (
     # In the tuning half all units died in the first update, so those names were added.
     Pathology("learning rate 1", (*_DIVERGED, "action-values-all-equal", "dead-units"), {"lr": 1.0}),
@@ -157,7 +163,9 @@ SB3_PPO = (
 )  # fmt: skip
 SB3_ACTOR_CRITIC = (
     Pathology("learning rate 1", _TOO_LARGE, {"learning_rate": 1.0}),
-    Pathology("entropy coefficient -3", ("entropy-collapse",), {"ent_coef": -3.0}),
+    Pathology(
+        "entropy coefficient -3", ("entropy-collapse", "entropy-punished"), {"ent_coef": -3.0}
+    ),
     Pathology("advantages negated", _WRONG_WAY, spoil="negated"),
     Pathology("critic not trained", _UNTRAINED, {"vf_coef": 0.0}),
 )

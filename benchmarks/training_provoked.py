@@ -14,7 +14,7 @@ from benchmarks.training_groups import Group
 from benchmarks.training_sb3 import chosen, train_sb3
 from reference_agents.envs import gridworld, tabular
 from reference_agents.envs.tabular import MDP
-from reference_agents.losses import policy_gradient_loss
+from reference_agents.losses import policy_gradient_loss, ppo_loss
 from reference_agents.polyak import polyak_update
 from reference_agents.returns import gae
 from reference_agents.settings import FACTORIES, GENERAL
@@ -103,6 +103,9 @@ def _components(spoil: str, algorithm: str) -> dict[str, Any]:
     def negated(*args: Any, **inputs: Any) -> Tensor:
         return -(policy_gradient_loss if algorithm == "reinforce" else gae)(*args, **inputs)
 
+    def negated_loss(*args: Any, **inputs: Any) -> Tensor:
+        return -(ppo_loss if algorithm == "ppo" else policy_gradient_loss)(*args, **inputs)
+
     def no_reward(rewards: Tensor, *args: Any, **inputs: Any) -> Tensor:
         return gae(0.0 * rewards, *args, **inputs)
 
@@ -123,6 +126,9 @@ def _components(spoil: str, algorithm: str) -> dict[str, Any]:
     target = {"dqn": double_q_target, "sac": soft_q_target, "ddpg": td_target}.get(algorithm)
     faulty: dict[str, dict[str, Any]] = {
         "negated": {"policy_gradient_loss" if algorithm == "reinforce" else "gae": negated},
+        "negated_loss": {
+            "ppo_loss" if algorithm == "ppo" else "policy_gradient_loss": negated_loss
+        },
         "no_reward": {"gae": no_reward},
         "large_reward": {"gae": large_reward},
         "no_terminal": {"q_learning_target": endless_q}

@@ -42,7 +42,7 @@ def _one_sb3(group: Group, seed: int) -> list[tuple[int, dict[str, float]]]:
             numbers = {
                 k: float(v) for k, v in key_values.items() if isinstance(v, float | int | np.number)
             }
-            records.append((step, numbers | _critic_means(model)))
+            records.append((step, numbers | watching.measured()))
 
         def close(self) -> None:
             pass
@@ -57,8 +57,9 @@ def _one_sb3(group: Group, seed: int) -> list[tuple[int, dict[str, float]]]:
         settings["rollout_buffer_class"] = _negated_buffer()
     model = algorithm("MlpPolicy", env, seed=seed, device="cpu", **settings)
     model.set_logger(Logger(None, [Keep()]))
+    watching = _watching()
     try:
-        model.learn(group.steps, log_interval={"A2C": 20}.get(algorithm.__name__, 1))
+        model.learn(group.steps, watching, log_interval={"A2C": 20}.get(algorithm.__name__, 1))
     except ValueError as error:
         # SB3 refuses to build a distribution from NaN: that is where such a run ends.
         print(f"  {group.name}, seed {seed}: ended by {type(error).__name__}", flush=True)
@@ -66,15 +67,37 @@ def _one_sb3(group: Group, seed: int) -> list[tuple[int, dict[str, float]]]:
     return [records[at] for at in chosen(len(records))] if records else []
 
 
-def _critic_means(model: Any) -> dict[str, float]:
-    """What `SB3Callback` reads from the rollouts of an on-policy model."""
-    buffer = getattr(model, "rollout_buffer", None)
-    if buffer is None or not buffer.full:
-        return {}
-    return {
-        "value_mean": float(buffer.values.mean()),
-        "value_target_mean": float(buffer.returns.mean()),
-    }
+def _watching() -> Any:
+    """A callback that measures what `SB3Callback` does."""
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    from rlcheck.integrations.sb3_rollouts import Rollouts
+    from rlcheck.signals.recomputed import measured
+
+    class Watching(BaseCallback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.reader = Rollouts()
+            self.raw: list[dict[str, Any]] = []
+
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_start(self) -> None:
+            if hasattr(self.model, "rollout_buffer"):
+                self.reader.updated(self.model)
+
+        def _on_rollout_end(self) -> None:
+            if hasattr(self.model, "rollout_buffer"):
+                self.raw = [*self.raw, self.reader.ended(self.model)][-2:]
+
+        def measured(self) -> dict[str, float]:
+            """Of the update that is written: what was measured before and after it."""
+            if len(self.raw) < 2:
+                return {}
+            return {**self.reader.metrics(), **measured(self.raw[0])}
+
+    return Watching()
 
 
 def _negated_buffer() -> type:

@@ -24,7 +24,11 @@ import torch
 from torch import Tensor
 
 from reference_agents._arguments import from_arguments
-from reference_agents.actor_critic import ActorCritic, critic_metrics
+from reference_agents.actor_critic import (
+    ActorCritic,
+    advantage_logprob_correlation,
+    critic_metrics,
+)
 from reference_agents.agent import Metrics, prepare_env
 from reference_agents.envs import BatchedEnv
 from reference_agents.losses import (
@@ -93,7 +97,8 @@ class A2C(ActorCritic):
         # --- targets ---
         observations, actions = seed_major(rollout.observations), seed_major(rollout.actions)
         values = self.critic(observations).squeeze(-1)
-        advantages = self.advantages(self.components.gae, rollout, values.detach())
+        estimates = self.estimates(self.components.gae, rollout, values.detach())
+        advantages = estimates.advantages
         returns = advantages + values.detach()
         if self.config.normalise and advantages.shape[1] > 1:
             advantages = self.components.normalise_advantages(advantages, seed_dims=1)
@@ -107,11 +112,14 @@ class A2C(ActorCritic):
         # --- update --- (a mean over all rows is 1/S of the sum of the seeds' own means)
         grad_norms = self.optimiser.step((policy_term + entropy_term) * self.env.num_seeds)
         self.critic_optimiser.step(value_term * self.env.num_seeds)
+        with torch.no_grad():
+            change = self.policy.evaluate(observations, actions)[0] - log_probs
         return {
             "entropy": entropies.detach().mean(dim=1),
             "value_loss": value_loss(values.detach(), returns, seed_dims=1),
             "grad_norm": grad_norms,
-            **critic_metrics(values.detach(), returns),
+            "advantage_logprob_correlation": advantage_logprob_correlation(advantages, change),
+            **critic_metrics(values.detach(), returns, estimates.td_errors),
         }
 
     def fit_transition(

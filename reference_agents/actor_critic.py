@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,18 @@ from reference_agents.envs import BatchedEnv
 from reference_agents.networks import StackedMLP
 from reference_agents.policies import make_policy
 from reference_agents.rollout import Rollout, collect, seed_major
+
+
+class Estimates(NamedTuple):
+    """What a rollout says of each of its rows, [S, B].
+
+    Attributes:
+        advantages: by the component that estimates them.
+        td_errors: r + gamma (1 - terminated) V(s') - V(s).
+    """
+
+    advantages: Tensor
+    td_errors: Tensor
 
 
 class ActorCritic(Agent):
@@ -54,8 +66,8 @@ class ActorCritic(Agent):
         return Rollout(*(part.unsqueeze(0) for part in parts))
 
     @torch.no_grad()
-    def advantages(self, gae: Callable[..., Tensor], rollout: Rollout, values: Tensor) -> Tensor:
-        """Advantages [S, B] of a rollout by a component like `returns.gae`.
+    def estimates(self, gae: Callable[..., Tensor], rollout: Rollout, values: Tensor) -> Estimates:
+        """Advantages of a rollout by a component like `returns.gae`, and its TD errors.
 
         Args:
             gae: sees plain [T, B] tensors: seeds and environments are columns alike.
@@ -73,7 +85,9 @@ class ActorCritic(Agent):
             gamma=self.config.gamma,
             lam=self.config.lam,
         )
-        return seed_major(advantages.view_as(rollout.rewards))
+        following = torch.where(seed_major(rollout.terminated), 0.0, next_values)
+        td_errors = seed_major(rollout.rewards) + self.config.gamma * following - values
+        return Estimates(seed_major(advantages.view_as(rollout.rewards)), td_errors)
 
     # --- questions ---
 
@@ -93,19 +107,42 @@ class ActorCritic(Agent):
         return self._ask(self.policy.probabilities, obs)
 
 
-def critic_metrics(values: Tensor, returns: Tensor) -> Metrics:
+def critic_metrics(values: Tensor, returns: Tensor, td_errors: Tensor) -> Metrics:
     """What the critic says of a rollout against what it is to say, [S] each.
 
-    The two means show a critic that is not trained in any task: its own never moves towards its target's.
+    The first two means show a critic that is not trained in any task: its own never moves towards its
+    target's. Their difference is a sum of TD errors with positive weights, so the third mean shows
+    targets of the wrong sign.
 
     Args:
-        values, returns: of every row, from before the update, [S, B].
+        values, returns, td_errors: of every row, from before the update, [S, B].
     """
     return {
         "explained_variance": explained_variance(values, returns),
         "value_mean": values.mean(dim=1),
         "value_target_mean": returns.mean(dim=1),
+        "td_error_mean": td_errors.mean(dim=1),
     }
+
+
+def advantage_logprob_correlation(advantages: Tensor, change: Tensor) -> Tensor:
+    """Whether an update made good actions likelier, for each seed: negative, and it made bad ones so.
+
+        sum(A d) / sqrt(sum(A^2) sum(d^2)),   d = clip(log pi_new(a|s) - log pi_old(a|s), -1, 1)
+
+    To first order a step along the policy gradient g adds lr |g|^2 to the mean of A d. The clip keeps a
+    few rows whose probability all but vanished from drowning the others.
+
+    Args:
+        advantages: [S, B] as the update used them.
+        change: [S, B] of the log-probabilities of the actions taken.
+
+    Returns:
+        [S]; 0 where nothing changed.
+    """
+    change = change.clamp(-1.0, 1.0)
+    size = advantages.square().sum(dim=1).sqrt() * change.square().sum(dim=1).sqrt()
+    return (advantages * change).sum(dim=1) / size.clamp(min=torch.finfo(size.dtype).tiny)
 
 
 def explained_variance(values: Tensor, returns: Tensor) -> Tensor:

@@ -22,7 +22,11 @@ import torch
 from torch import Tensor
 
 from reference_agents._arguments import from_arguments
-from reference_agents.actor_critic import ActorCritic, critic_metrics
+from reference_agents.actor_critic import (
+    ActorCritic,
+    advantage_logprob_correlation,
+    critic_metrics,
+)
 from reference_agents.agent import Metrics, prepare_env
 from reference_agents.envs import BatchedEnv
 from reference_agents.losses import entropy_loss, normalise_advantages, ppo_loss, value_loss
@@ -101,7 +105,7 @@ class PPO(ActorCritic):
 
         # --- rollout and targets ---
         rollout, episodes = self.rollout(config.num_steps)
-        batch = self.targets(rollout)
+        batch, td_errors = self.targets(rollout)
 
         # --- updates ---
         rows = batch.returns.shape[1]
@@ -109,23 +113,25 @@ class PPO(ActorCritic):
         orders = self.batch_streams.permutations(config.epochs, rows)
         for epoch in range(config.epochs):
             chosen = orders[:, epoch, : size * config.minibatches]
-            for minibatch in self.minibatches(batch, chosen, config.minibatches):
-                outcome = self.update(minibatch, clip_epsilon)
+            parts = self.minibatches(batch, chosen, config.minibatches)
+            outcomes = [self.update(part, clip_epsilon) for part in parts]
 
         return {
             **episodes,
-            **update_metrics(outcome, minibatch, clip_epsilon),
-            **critic_metrics(batch.returns - batch.advantages, batch.returns),
+            **update_metrics(outcomes[-1], parts[-1], clip_epsilon),
+            "advantage_logprob_correlation": direction(outcomes, parts),
+            **critic_metrics(batch.returns - batch.advantages, batch.returns, td_errors),
         }
 
     @torch.no_grad()
-    def targets(self, rollout: Rollout) -> Batch:
-        """Advantages, returns and the acting policy's log-probabilities of a rollout."""
+    def targets(self, rollout: Rollout) -> tuple[Batch, Tensor]:
+        """What a rollout says for the update, with the acting policy's log-probabilities; TD errors."""
         observations, actions = seed_major(rollout.observations), seed_major(rollout.actions)
         values = self.critic(observations).squeeze(-1)
-        advantages = self.advantages(self.components.gae, rollout, values)
+        advantages, td_errors = self.estimates(self.components.gae, rollout, values)
         old_log_probs, _ = self.policy.evaluate(observations, actions)
-        return Batch(observations, actions, old_log_probs, advantages, advantages + values)
+        returns = advantages + values
+        return Batch(observations, actions, old_log_probs, advantages, returns), td_errors
 
     def minibatches(self, batch: Batch, chosen: Tensor, count: int) -> list[Batch]:
         """Splits the chosen rows [S, count * size] into `count` batches, advantages normalised."""
@@ -168,7 +174,7 @@ class PPO(ActorCritic):
         rollout = self.one_step(obs, action, reward, next_obs, terminated, truncated)
         losses = []
         for _ in range(steps):
-            batch = self.targets(rollout)
+            batch, _ = self.targets(rollout)
             outcome = self.update(batch, self.config.clip_epsilon)
             losses.append(float(value_loss(outcome.values[0], batch.returns[0])))
         return losses
@@ -190,6 +196,13 @@ def update_metrics(outcome: Outcome, batch: Batch, clip_epsilon: float) -> Metri
         "value_loss": value_loss(outcome.values, batch.returns, seed_dims=1),
         "grad_norm": outcome.grad_norms,
     }
+
+
+def direction(outcomes: Sequence[Outcome], batches: Sequence[Batch]) -> Tensor:
+    """`advantage_logprob_correlation` [S] of all rows, each as the last epoch finds it."""
+    advantages = torch.cat([batch.advantages for batch in batches], dim=1)
+    changes = [now.log_probs - b.old_log_probs for now, b in zip(outcomes, batches, strict=True)]
+    return advantage_logprob_correlation(advantages, torch.cat(changes, dim=1))
 
 
 def make_ppo(

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from reference_agents._arguments import from_arguments
-from reference_agents.actor_critic import ActorCritic
+from reference_agents.actor_critic import ActorCritic, advantage_logprob_correlation
 from reference_agents.agent import Metrics, prepare_env
 from reference_agents.envs import BatchedEnv
 from reference_agents.losses import normalise_advantages, policy_gradient_loss, value_loss
@@ -152,6 +152,11 @@ class Reinforce(ActorCritic):
         loss = self.components.policy_gradient_loss(log_probs, advantages * weights)
         metrics["grad_norm"] = self.optimiser.step(loss * self.env.num_seeds, lr_scale)
         metrics["entropy"] = (entropies.detach() * weights).mean(dim=1)
+        with torch.no_grad():
+            change = self.policy.evaluate(observations, actions)[0] - log_probs
+        metrics["advantage_logprob_correlation"] = advantage_logprob_correlation(
+            advantages * keep, change * keep
+        )
         return metrics
 
     @torch.no_grad()

@@ -29,7 +29,7 @@ from rlcheck.signals import faults, hyper_parameters
 from rlcheck.signals.findings import PREFIX, Alarm
 from rlcheck.signals.history import History
 from rlcheck.signals.recognising import recognise
-from rlcheck.signals.recomputed import means, recomputed
+from rlcheck.signals.recomputed import measured, recomputed
 from rlcheck.signals.series import RawLog, series
 from rlcheck.signals.watching import BY_NAME, Watching
 from rlcheck.subjects import invert
@@ -118,15 +118,16 @@ class Monitor:
         Args:
             step: of the training.
             metrics: name -> number.
-            raw: arrays from which metrics were computed, so that they are computed again: `values` and
-                `returns` of the critic, `log_probs`, `old_log_probs` and `clip_range` of the policy.
+            raw: arrays from which metrics were computed, so that they are computed again: `values`,
+                `returns` and `td_errors` of the critic, `log_probs`, `old_log_probs`, `advantages`
+                and `clip_range` of the policy.
 
         Raises:
             TrainingStopped: a fault was seen, and `on_failure` is "stop".
             UsageError: a name in `raw` that is none of these, or arrays of different sizes.
         """
         history, watching = self._history, self._watching
-        known = {**means(raw), **metrics, **recomputed(raw)} if raw else metrics
+        known = {**measured(raw), **metrics, **recomputed(raw)} if raw else metrics
         failing = history.add(float(step), known)
         if failing or watching.due(history.records):
             self._tell(self._look(failing))

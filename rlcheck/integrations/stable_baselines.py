@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from rlcheck.integrations.sb3_rollouts import Rollouts
 from rlcheck.integrations.watched import Watched
 
 if TYPE_CHECKING:
@@ -42,10 +43,11 @@ def callback_class() -> type:
             self._watched = watched
             # Metrics of an update are written after the next rollout: what they come from waits.
             self.rollouts: list[dict[str, Any]] = []
+            self.reader = Rollouts()
 
         def write(self, key_values: Any, key_excluded: Any, step: int = 0) -> None:
             raw = self.rollouts[0] if len(self.rollouts) > 1 and _EXPLAINED in key_values else None
-            self._watched.log(step, key_values, raw)
+            self._watched.log(step, {**self.reader.metrics(), **key_values}, raw)
 
         def close(self) -> None:
             """Nothing is open."""
@@ -81,16 +83,19 @@ def callback_class() -> type:
         def _on_training_start(self) -> None:
             # SB3 has added the steps of earlier calls to `learn` to this number.
             self._watched.begin(self.model._total_timesteps, settings(self.model), reports=True)
-            self._writer.rollouts = []
+            self._writer.rollouts, self._writer.reader = [], Rollouts()
             self.logger.output_formats.append(self._writer)
 
         def _on_step(self) -> bool:
             return not self.watch.stopped
 
+        def _on_rollout_start(self) -> None:
+            if hasattr(self.model, "rollout_buffer"):
+                self._writer.reader.updated(self.model)
+
         def _on_rollout_end(self) -> None:
-            buffer = getattr(self.model, "rollout_buffer", None)
-            if buffer is not None:
-                now = {"values": buffer.values.copy(), "returns": buffer.returns.copy()}
+            if hasattr(self.model, "rollout_buffer"):
+                now = self._writer.reader.ended(self.model)
                 self._writer.rollouts = [*self._writer.rollouts, now][-2:]
 
         def _on_training_end(self) -> None:

@@ -27,6 +27,9 @@ from rlcheck.signals.statistics import apart, settled_from, spanned, window
 _NOTHING = 0.01
 """Explained variance that counts as none; even a critic that learns slowly soon has 0.02."""
 
+_SOME = 0.1
+"""Explained variance of a critic that learns; one of ten records may reach it by chance."""
+
 _MANY = 30
 """Records after which a critic that learns has explained something."""
 
@@ -50,11 +53,11 @@ def critic_explains(log: Log) -> Finding:
         explained.steps[explained.steps >= start], explained.values[explained.steps >= start]
     )
     middle, best = window(later, 0.0, 1.0).median, float(np.percentile(later.values, 90))
-    if best > 0.1 or middle > _NOTHING:
-        return Clear(f"the critic explains {middle:.1%} of the variance of the returns (median)")
-    if log.config.get("value_coef") == 0:
+    if log.config.get("value_coef") == 0 and middle < _SOME:
         found = _nothing(explained, middle, best, ": the value loss has a weight of 0", 0.9)
         return replace(found, fault="critic-not-trained")
+    if best > _SOME or middle > _NOTHING:
+        return Clear(f"the critic explains {middle:.1%} of the variance of the returns (median)")
     beyond = _beyond_rewards(log, returns)
     if beyond > _RESCALED:
         why = (
@@ -221,7 +224,8 @@ DETECTORS: tuple[Detector, ...] = (
         "of returns above 50 that did not rise by half in fewer than 100,000 steps, one where "
         "most returns are equal, and one of an algorithm that uses each batch once (no clip "
         "fraction), unless the return did not rise and it is far worse than a constant or its "
-        "error grew sixfold. An alarm in any case: a stated weight of the value loss of 0, and an "
+        "error grew sixfold. An alarm in any case: a stated weight of the value loss of 0 (with a median "
+        "below 0.1, since the critic may have a loss of its own), and an "
         "error of ten times the largest return that the logged rewards allow.",
         (need("explained_variance", least=12),),
         critic_explains,

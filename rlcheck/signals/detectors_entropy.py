@@ -21,7 +21,7 @@ from rlcheck.signals.findings import (
     steps,
 )
 from rlcheck.signals.series import Log, Series
-from rlcheck.signals.statistics import blocks, settled_from, window
+from rlcheck.signals.statistics import blocks, settled_from, trend, window
 
 _COLLAPSED = 0.05
 """Share of the largest entropy below which a policy counts as deterministic."""
@@ -45,6 +45,13 @@ _YOUNG = 15_000
 def entropy_collapse(log: Log) -> Finding:
     """The entropy, as a share of its largest value, against the return."""
     entropy, returns = log["entropy"], course(log)
+    found = _course_of_entropy(log, entropy, returns)
+    if isinstance(found, Alarm) or (returns is not None and returns.at_goal):
+        return found
+    return _punished(log, entropy) or found
+
+
+def _course_of_entropy(log: Log, entropy: Series, returns: Course | None) -> Finding:
     if "action_std" in log.signals and len(log["action_std"]) >= 10:
         return _std_collapse(log["action_std"], returns) if returns else _NO_RETURN
     if np.any(entropy.values < -1e-6):
@@ -76,6 +83,26 @@ def entropy_collapse(log: Log) -> Finding:
             "that hardly ever finds a reward may settle before it does (more exploration helps)"
         )
     return _collapse(share, largest, limit, "", returns)
+
+
+def _punished(log: Log, entropy: Series) -> Alarm | None:
+    """An enormous coefficient of the wrong sign, and an entropy that falls as it demands.
+
+    With a sign that is only a convention the same size would hold the policy near uniform.
+    """
+    if not hyper_parameters.lives_on_certainty(log) or len(entropy) < 10:
+        return None
+    middles, _ = blocks(entropy, 5)
+    if np.any(np.diff(middles) >= 0) or trend(entropy.values).z > -4.0:
+        return None
+    span = (float(entropy.steps[0]), float(entropy.steps[-1]))
+    return Alarm(
+        "entropy-punished",
+        f"the entropy falls all through {steps(span)}, from {show(middles[0])} to {show(middles[-1])} "
+        f"nats, as its coefficient of {log.config['entropy_coef']:g} rewards",
+        span,
+        {"first": float(middles[0]), "last": float(middles[-1])},
+    )
 
 
 def _collapse(
@@ -199,13 +226,13 @@ def _stays_uniform(log: Log, entropy: Series, returns: Course) -> Alarm | Doubt 
     actions = known_actions(log)
     tops = [math.log(actions)] if actions else [math.log(k) for k in range(2, 19)]
     uniform = any(np.all(np.abs(entropy.values - top) < _UNIFORM * top) for top in tops)
+    if not returns.at_goal and (held := _held_uniform(log, entropy)):
+        return held
     gain = returns.peak.median - returns.start.median
     if gain > max(0.5 * abs(returns.start.median), 3 * returns.noise) or returns.at_goal:
         return None
     if not uniform or len(entropy) < 20:
         return None
-    if held := _held_uniform(log, entropy):
-        return held
     if returns.sparse or entropy.steps[-1] < _YOUNG or _leaves_uniform(entropy, tops):
         # Where hardly an episode differs from another there is next to no gradient to arrive.
         return Doubt(
@@ -262,10 +289,11 @@ DETECTORS: tuple[Detector, ...] = (
         "return still rises. Inconclusive where most returns are equal. Whatever the return, "
         "short of the goal: an entropy that a stated coefficient below -0.1 drives down to half "
         "and less, one below 5 % at a stated learning rate above 0.1, and one that three updates "
-        "took from 80 % to 10 % and that stays low.",
+        "took from 80 % to 10 % and that stays low. Under a stated coefficient below -1 any entropy that "
+        "falls from each fifth of the run to the next is one too many.",
         (need("entropy", least=5),),
         entropy_collapse,
-        (faults.ENTROPY_COLLAPSE,),
+        (faults.ENTROPY_COLLAPSE, faults.ENTROPY_PUNISHED),
         ("entropy", "action_std", *RETURN_SIGNALS),
     ),
     Detector(

@@ -65,7 +65,7 @@ def target_due(log: Log) -> Finding:
             "say so with --set target_update_interval=N"
         )
     if returns is None:
-        return Unknown("10 values of the return are needed")
+        return _never_planned(log, float(interval))
     last = float(returns.points.steps[-1])
     if interval <= last or returns.rose:
         return Clear(f"the target network is updated every {show(float(interval))} steps")
@@ -80,6 +80,20 @@ def target_due(log: Log) -> Finding:
         f"{last:,.0f}; {returns.in_words()}",
         (float(returns.points.steps[0]), last),
         {"interval": float(interval), "steps": last, "return": returns.last.median},
+    )
+
+
+def _never_planned(log: Log, interval: float) -> Finding:
+    """An interval that not even ten times the planned training would reach, in a log without returns."""
+    planned = log.config.get("total_timesteps")
+    if planned is None or interval <= _SHORT * planned:
+        return Unknown("10 values of the return are needed")
+    last = max(float(points.steps[-1]) for points in log.signals.values() if len(points))
+    return Alarm(
+        "target-never-updated",
+        f"the target network is updated every {show(interval)} steps, and {planned:,.0f} are planned",
+        (0.0, last),
+        {"interval": interval, "steps": float(planned)},
     )
 
 
@@ -115,8 +129,9 @@ DETECTORS: tuple[Detector, ...] = (
         "target-network-is-due",
         "The target network is updated within the run.",
         "The configured interval is more than ten times as long as the whole run, and the return did "
-        "not rise. Between once and ten times it is inconclusive: the run may just be short.",
-        (RETURN,),
+        "not rise; where no return is known, ten times as long as planned. Between once and ten times it "
+        "is inconclusive: the run may just be short.",
+        (need("loss", "value_loss", "q_mean", *RETURN_SIGNALS, least=1),),
         target_due,
         (faults.TARGET_NEVER,),
         RETURN_SIGNALS,

@@ -28,6 +28,19 @@ ENTROPY_COLLAPSE = fault(
     "https://github.com/google-deepmind/open_spiel/issues/962",
     "https://arxiv.org/abs/2505.22617",
 )
+ENTROPY_PUNISHED = fault(
+    "entropy-punished",
+    "The loss rewards certainty: its entropy term has the wrong sign.",
+    "A loss that is minimised must fall where the entropy rises, loss = policy loss - coefficient * "
+    "entropy. Here it is the other way round, so that every update takes away exploration. Where the "
+    "coefficient is small the policy learns all the same, only worse and with more bad luck.",
+    "Subtract coefficient * entropy from the loss with a positive coefficient, or add coefficient * "
+    "mean(log-probability).",
+    "The entropy term of the loss; a coefficient that is negative.",
+    "https://github.com/DLR-RM/stable-baselines3/commit/8f9aaaebe990",
+    "https://github.com/datawhalechina/easy-rl/issues/171",
+    "https://github.com/google-deepmind/open_spiel/issues/962",
+)
 ENTROPY_EXPLOSION = fault(
     "entropy-explosion",
     "The policy drifts towards acting at random.",
@@ -174,6 +187,30 @@ CRITIC_UNTRAINED = fault(
     "the loss with a weight above 0, and that no `detach()` or `no_grad` stands around the prediction.",
     "The value loss and its coefficient, the list of parameters given to the optimiser.",
     "https://github.com/AgileRL/AgileRL/commit/40a6f2a87958",
+)
+WITHOUT_REWARDS = fault(
+    "targets-without-rewards",
+    "The rewards do not arrive in the critic's targets.",
+    "By its rewards and values every step is better (or worse) than expected, and the targets hardly add "
+    "that to the values: rewards are lost on their way into the estimate, or advantages were normalised "
+    "before they became targets. The critic learns to say what it says already.",
+    "Print rewards, advantages and targets of one short episode: target = advantage + value, with the "
+    "advantage as it was before it was normalised.",
+    "What is stored as reward, the estimate of advantages, the order of normalising and adding values.",
+    "https://arxiv.org/abs/1506.02438",
+)
+POLICY_AGAINST = fault(
+    "policy-against-advantages",
+    "The policy makes good actions less likely.",
+    "Updates lower the log-probability of actions with high advantages and raise that of bad ones: the "
+    "sign of the policy loss, or of the advantages on their way into it, is wrong. The policy learns as "
+    "fast as a correct one, to do what is worst; the critic is right all the while.",
+    "loss = -(advantage * log-probability), minimised: check for a missing or a second minus sign, for "
+    "gradient ascent by the optimiser (maximize=True) on a loss, and for value - return taken for the "
+    "advantage.",
+    "The policy loss, the optimiser, what becomes of advantages between estimate and loss.",
+    "https://doi.org/10.1007/BF00992696",
+    _PPO,
 )
 TARGETS_REVERSED = fault(
     "value-targets-reversed",

@@ -91,6 +91,11 @@ def rewards_certainty(log: Log) -> bool:
     return _stated(log, "entropy_coef") < -BY_NAME["entropy_coef"].high
 
 
+def lives_on_certainty(log: Log) -> bool:
+    """Whether the entropy is paid for with the wrong sign ten times as much as the right one ever is."""
+    return _stated(log, "entropy_coef") < -10 * BY_NAME["entropy_coef"].high
+
+
 def rewards_chance(log: Log) -> bool:
     """Whether the entropy counts ten times as much as is ever usual."""
     return _far_above(log, "entropy_coef")

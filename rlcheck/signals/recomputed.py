@@ -22,9 +22,10 @@ from rlcheck.errors import UsageError
 from rlcheck.signals.series import FloatArray
 
 PREFIX = "recomputed/"
-RAW = ("values", "returns", "log_probs", "old_log_probs", "clip_range")
-"""What a training may hand over: the critic's values and their targets; log-probabilities of the taken
-actions under the policy that is updated and under the one that acted; the clip range."""
+RAW = ("values", "returns", "td_errors", "log_probs", "old_log_probs", "advantages", "clip_range")
+"""What a training may hand over: the critic's values, their targets and one-step errors;
+log-probabilities of the taken actions under the policy that is updated and under the one that acted;
+their advantages as the update uses them; the clip range."""
 
 
 def recomputed(raw: Mapping[str, Any]) -> dict[str, float]:
@@ -51,12 +52,28 @@ def recomputed(raw: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
-def means(raw: Mapping[str, Any]) -> dict[str, float]:
-    """The signals `value_mean` and `value_target_mean` of raw data that hold values and returns."""
-    if "values" not in raw or "returns" not in raw:
-        return {}
-    values, returns = _pair(raw, "values", "returns")
-    return {"value_mean": float(values.mean()), "value_target_mean": float(returns.mean())}
+def measured(raw: Mapping[str, Any]) -> dict[str, float]:
+    """Signals that hardly any training logs, of raw data that tell them.
+
+    `value_mean` and `value_target_mean` of values and returns, `td_error_mean` of TD errors, and
+    `advantage_logprob_correlation` of advantages and both log-probabilities:
+
+        sum(A d) / sqrt(sum(A^2) sum(d^2)),   d = clip(log pi_new(a|s) - log pi_old(a|s), -1, 1)
+    """
+    found: dict[str, Any] = {}
+    if "values" in raw and "returns" in raw:
+        values, returns = _pair(raw, "values", "returns")
+        found = {"value_mean": values.mean(), "value_target_mean": returns.mean()}
+    if "td_errors" in raw:
+        found["td_error_mean"] = _array(raw["td_errors"]).mean()
+    if {"advantages", "log_probs", "old_log_probs"} <= set(raw):
+        new, old = _pair(raw, "log_probs", "old_log_probs")
+        advantages, _ = _pair(raw, "advantages", "log_probs")
+        change = np.clip(new - old, -1.0, 1.0)
+        size = np.linalg.norm(advantages) * np.linalg.norm(change)
+        if size > 0:
+            found["advantage_logprob_correlation"] = advantages @ change / size
+    return {name: float(value) for name, value in found.items()}
 
 
 def _columns(metric: str, versions: Iterator[tuple[str, float]]) -> dict[str, float]:

@@ -26,6 +26,7 @@ _LEVELS: Mapping[str, tuple[float, float]] = {
     "explained_variance": (0.4, 0.9),
     "value_mean": (5.0, 60.0),
     "value_target_mean": (5.0, 60.0),
+    "advantage_logprob_correlation": (0.03, 0.3),
     "q_mean": (5.0, 60.0),
     "q_max": (60.0, 90.0),
     "monte_carlo_return": (5.0, 60.0),
@@ -85,7 +86,9 @@ def stationary(kind: str, seed: int) -> Log:
             values += level * slope * np.linspace(0.0, 1.0, count)
         known = vocabulary.BY_NAME[name]
         signals[name] = Series(steps, np.clip(values, known.low, known.high))
-    return Log(signals)
+    added = signals["value_target_mean"].values - signals["value_mean"].values
+    errors = (added + np.std(added) * noise(kind, count, rng)) / rng.uniform(2.0, 20.0)
+    return Log(signals | {"td_error_mean": Series(steps, errors)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,23 @@ def _misreported(rng: np.random.Generator, metric: str, version: str) -> Log:
     return Log(signals | {metric: signals[name]})
 
 
+def _reports(rng: np.random.Generator, weight: float) -> Log:
+    """PPO in a task whose returns have either sign, with mean targets that are a sum of TD errors."""
+    errors, values = rng.normal(0.02, 0.1, _COUNT), rng.normal(0.0, 2.0, _COUNT)
+    targets = values + weight * errors * rng.uniform(0.7, 1.3, _COUNT)
+    signals = {"value_mean": values, "value_target_mean": targets, "td_error_mean": errors}
+    known = {name: Series(_STEPS, points) for name, points in signals.items()}
+    return _log(rng, None, episode_return=_curve(1.0, rng, 9.0), **known)
+
+
+def _adds_up(rng: np.random.Generator, weight: float) -> Log:
+    """PPO that learns, whose loss is the exact sum of its logged terms."""
+    signals = dict(_learns(rng).signals)
+    of = {name: signals[name].values for name in ("policy_loss", "value_loss", "entropy")}
+    total = of["policy_loss"] + 0.5 * of["value_loss"] + weight * of["entropy"]
+    return Log(signals | {"loss": Series(_STEPS, total)})
+
+
 def _broken_off(points: Series, at: float) -> Series:
     return Series(points.steps, np.where(_T > at, np.nan, points.values))
 
@@ -230,6 +250,8 @@ HEALTHY: tuple[Story, ...] = (
         lambda rng: _misreported(rng, "clip_fraction", "right/")),
     Story("a critic that follows its targets", "", lambda rng: _learns(
         rng, value_mean=40 * (1 - np.exp(-6 * _T)), value_target_mean=_curve(40.0, rng))),
+    Story("targets that follow their TD errors", "", lambda rng: _reports(rng, 8.0)),
+    Story("a loss that pays for entropy", "", lambda rng: _adds_up(rng, -0.01)),
     Story("a held-out score that stays at its maximum", "", lambda rng: _log(
         rng, episode_return=_rise(60, 480, 0.5), eval_return=_rise(100, 500, 0.1, 40.0))),
 )  # fmt: skip
@@ -288,6 +310,18 @@ SICK: tuple[Story, ...] = (
         explained_variance=_curve(0.002, rng, 2.0))),
     Story("targets of the other sign", "value-targets-reversed", lambda rng: _log(
         rng, value_mean=50 * _T, value_target_mean=80 + 60 * _T, episode_return=-300.0 - 20 * _T)),
+    Story("targets against their TD errors, returns of either sign", "value-targets-reversed",
+        lambda rng: _reports(rng, -8.0)),
+    Story("targets that hold no rewards", "targets-without-rewards", lambda rng: _log(
+        rng, value_mean=_curve(0.01, rng, 1.0), value_target_mean=_curve(0.01, rng, 1.0),
+        td_error_mean=1.0, episode_return=20.0)),
+    Story("every update against the advantages", "policy-against-advantages", lambda rng: _log(
+        rng, advantage_logprob_correlation=_curve(-0.1, rng, 1.0), episode_return=_curve(1.0, rng, 9.0))),
+    Story("a negative coefficient, and the policy learns all the same", "entropy-punished",
+        lambda rng: _log(rng, {"entropy_coef": -3.0}, entropy=_curve(1.79 - 0.03 * _T, rng, 1e-5),
+            episode_return=_rise(20, 200))),
+    Story("a small entropy term of the wrong sign", "entropy-punished",
+        lambda rng: _adds_up(rng, 0.01)),
     Story("a value loss of millions", "value-loss-explosion", lambda rng: _stuck(
         rng, value_loss=5 * np.exp(20 * _T))),
     Story("a buffer of copies", "replay-homogeneous", lambda rng: _log(

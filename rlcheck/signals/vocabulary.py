@@ -107,6 +107,10 @@ POLICY = (
         "train/clip_range clip_epsilon cliprange"),
     _signal("ratio_mean", "ratio", *_POSITIVE, "Mean probability ratio between new and old policy.",
         "val/ratio train/ratio losses/ratio ratio policy/ratio importance_ratio_mean"),
+    _signal("advantage_logprob_correlation", "correlation", -1.0, 1.0,
+        "Correlation of the advantages with what an update did to the log-probabilities of the actions "
+        "(clipped to 1 nat).",
+        "train/advantage_logprob_correlation"),
     _signal("policy_loss", "loss", *_ANY, "Loss of the policy.",
         "train/policy_gradient_loss train/policy_loss losses/policy_loss actor/pg_loss "
         "loss/policy_avg train/loss_objective learners/*/policy_loss info/learner/*/policy_loss "
@@ -135,6 +139,9 @@ VALUES = (
         "Mean of what the critic is to predict for the same batch.",
         "critic/returns/mean ppo/returns/mean returns_mean mean_value_target value_targets_mean "
         "vf_targets_mean"),
+    _signal("td_error_mean", "reward", *_ANY,
+        "Mean of r + gamma V(s') - V(s) over the same batch, V(s') = 0 after termination.",
+        "train/td_error_mean"),
     _signal("q_mean", "reward", *_ANY, "Mean of the learned action values.",
         "losses/q_values losses/qf1_values train/q_mean learners/*/qf_mean */learner_stats/mean_q "
         "mean_q q_values qf1_values q_value train/q_values"),

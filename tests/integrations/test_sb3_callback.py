@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import gymnasium
 import pytest
 
 import rlcheck
@@ -44,6 +45,72 @@ def test_a_training_is_the_same_to_the_bit_with_and_without_it():
         trained.append(model.get_parameters()["policy"])
     assert trained[0].keys() == trained[1].keys()
     assert all(torch.equal(trained[0][name], trained[1][name]) for name in trained[0])
+
+
+def negated_buffer():
+    """A rollout buffer whose advantages lose their sign on the way to the policy."""
+    from stable_baselines3.common.buffers import RolloutBuffer
+
+    class Negated(RolloutBuffer):
+        def compute_returns_and_advantage(self, last_values, dones):
+            super().compute_returns_and_advantage(last_values, dones)
+            self.advantages *= -1.0
+
+    return Negated
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["PPO", "A2C"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_updates_follow_the_advantages(algorithm, env_id):
+    short = {"n_steps": 128, "n_epochs": 4} if algorithm == "PPO" else {}
+    model = getattr(stable_baselines3, algorithm)(
+        "MlpPolicy", env_id, seed=0, device="cpu", **short
+    )
+    watching = callback()
+    model.learn(2000, callback=watching, log_interval=16 if algorithm == "A2C" else 1)
+    log = watching.watch._history.log()
+    correlations = log["advantage_logprob_correlation"].values
+    assert len(correlations) >= 12
+    assert correlations.mean() > 0.02
+    both = log["value_target_mean"], log["value_mean"], log["td_error_mean"]
+    targets, values, errors = (one.values for one in both)
+    assert ((targets - values) * errors > 0).mean() > 0.8
+
+
+def test_advantages_that_lose_their_sign_are_named():
+    model, watching = ppo(n_steps=128, rollout_buffer_class=negated_buffer()), callback()
+    with pytest.warns(rlcheck.TrainingWarning, match="policy-against-advantages"):
+        model.learn(128 * 24, callback=watching)
+
+
+def test_observations_of_several_parts_and_policies_with_more_inputs():
+    from rlcheck.integrations.sb3_rollouts import Rollouts
+
+    env = gymnasium.make("CartPole-v1")
+    parts = gymnasium.wrappers.TransformObservation(
+        env,
+        lambda seen: {"place": seen[:2], "angle": seen[2:]},
+        gymnasium.spaces.Dict(
+            {name: gymnasium.spaces.Box(-9, 9, (2,)) for name in ("place", "angle")}
+        ),
+    )
+    small = {"n_steps": 64, "n_epochs": 2, "seed": 3, "device": "cpu"}
+    model = stable_baselines3.PPO("MultiInputPolicy", parts, **small)
+    watching = callback()
+    model.learn(256, callback=watching)
+    assert "advantage_logprob_correlation" in watching.watch._history.log().signals
+
+    class Masked(type(model.policy)):
+        def evaluate_actions(self, obs, actions, action_masks=None):
+            return super().evaluate_actions(obs, actions)
+
+    model.policy.__class__ = Masked
+    reader = Rollouts()
+    reader.ended(model)
+    model.policy.set_training_mode(False)
+    reader.updated(model)
+    assert reader.metrics() == {}
 
 
 class Doomed:

@@ -135,6 +135,32 @@ HEALTHY = {
         {"learning_rate": 0.3}, episode_return=noisy(20.0), entropy=noisy(0.4)),
     "costs add up as long as no episode ends": log(
         {"gamma": 0.99}, q_mean=-100 * (1 - 0.99 ** (80 * T)) - 0.1, loss=0.01),
+    "updates that an entropy bonus outweighs": log(
+        advantage_logprob_correlation=0.05 * RNG.standard_normal(COUNT), episode_return=noisy(20.0)),
+    "updates of a policy that is certain, after many along the advantages": log(
+        advantage_logprob_correlation=np.where(T < 0.3, 0.2, 0.01 * RNG.standard_normal(COUNT) - 0.01),
+        episode_return=RISING),
+    "TD errors of a critic that says the same everywhere, targets by the length of episodes": log(
+        value_mean=0.05 * T, value_target_mean=10 + RNG.standard_normal(COUNT),
+        td_error_mean=1.0 - 0.001 * RNG.standard_normal(COUNT), episode_return=noisy(20.0),
+        explained_variance=0.05 * RNG.standard_normal(COUNT) + 0.02),
+    "TD errors and advantages around 0": log(
+        value_mean=noisy(20.0), td_error_mean=0.01 * RNG.standard_normal(COUNT),
+        value_target_mean=20 + 0.1 * RNG.standard_normal(COUNT), episode_return=RISING),
+    "a loss of the last minibatch beside means over all": log(
+        episode_return=RISING, entropy=0.69 * np.exp(-2 * T), policy_loss=noisy(-0.01),
+        value_loss=noisy(5 * np.exp(-3 * T)), loss=noisy(3 * np.exp(-3 * T), 0.3)),
+    "an objective that is maximised": log(
+        episode_return=RISING, entropy=0.69 * np.exp(-2 * T), policy_loss=0.02 - 0.01 * T,
+        value_loss=np.exp(-3 * T),
+        loss=0.02 - 0.01 * T - 0.5 * np.exp(-3 * T) + 0.0069 * np.exp(-2 * T)),
+    "a critic with a loss of its own": log(
+        {"value_coef": 0.0}, episode_return=RISING, explained_variance=noisy(0.6)),
+    "an entropy that a coefficient of either convention lets go": log(
+        {"entropy_coef": -0.5}, episode_return=RISING, entropy=1.1 - 0.4 * T),
+    "an interval of the target that a long training reaches": Log(
+        {"loss": Series(STEPS, noisy(0.1)), "q_mean": Series(STEPS, noisy(5.0))},
+        {"target_update_interval": 2_000_000.0, "total_timesteps": 5e6}),
     "groups that agree because all succeed, on another scale": log(
         reward=np.minimum(0.1 + 0.7 * T, 0.5), zero_signal_groups=np.where(T > 0.45, 1.0, 0.4)),
 }  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 import rlcheck
 from rlcheck.errors import UsageError
-from rlcheck.signals.recomputed import recomputed
+from rlcheck.signals.recomputed import measured, recomputed
 
 
 def raw(rng: np.random.Generator) -> dict:
@@ -103,3 +103,26 @@ def test_raw_values_show_a_critic_that_is_not_trained():
                 values = {"values": rng.normal(0, 0.1, 64), "returns": rng.normal(30 + i, 8, 64)}
                 watch.log(100 * i, {"episode_return": 30 + i + rng.normal()}, raw=values)
     assert "training-log/critic-not-trained" in watch.warned
+
+
+def test_signals_that_raw_data_tell():
+    rng = np.random.default_rng(0)
+    advantages, change = rng.normal(size=64), rng.normal(size=64)
+    known = measured(
+        {
+            "values": np.full(4, 2.0),
+            "returns": np.full(4, 5.0),
+            "td_errors": np.array([1.0, 2.0]),
+            "advantages": advantages,
+            "log_probs": change - 1.0,
+            "old_log_probs": np.full(64, -1.0),
+        }
+    )
+    assert known["value_mean"] == 2.0
+    assert known["value_target_mean"] == 5.0
+    assert known["td_error_mean"] == 1.5
+    clipped = np.clip(change, -1, 1)
+    cosine = advantages @ clipped / np.linalg.norm(advantages) / np.linalg.norm(clipped)
+    assert known["advantage_logprob_correlation"] == pytest.approx(cosine)
+    same = {"advantages": advantages, "log_probs": change, "old_log_probs": change}
+    assert measured(same) == {}  # nothing changed: no direction

@@ -1,0 +1,104 @@
+"""Detector on the mean of what targets add to values, beside the mean TD error that it is made of.
+
+    delta_t = r_t + gamma V(s_t+1) - V(s_t),    A_t = sum_k (gamma lambda)^k delta_t+k
+
+Averaged over a rollout every delta has a weight of 1 (one-step targets) up to 1 / (1 - gamma), whatever
+lambda, the task, and the sign of its returns. Whole returns are the case lambda = 1.
+
+References: Schulman et al. 2016, arXiv:1506.02438, eq. 16.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlcheck.signals import faults
+from rlcheck.signals.detectors_value_means import LEAST, MOSTLY, TOO_FEW, both
+from rlcheck.signals.findings import Alarm, Clear, Detector, Finding, Unknown, need, show, steps
+from rlcheck.signals.series import FloatArray, Log
+
+_SURE, _OPPOSED = 3.4, -0.2
+"""Standard deviations by which more than half of the signs differ; rank correlation where they do."""
+
+_ONE_SIDE, _LOST = 0.9, 0.3
+"""Share of TD errors of one sign with which a weight can be told; a weight that is none."""
+
+
+def targets_follow(log: Log) -> Finding:
+    """What targets add to values is the TD errors with a weight of 1 and more."""
+    means = both(log)
+    if means is None:
+        return TOO_FEW
+    values, targets = means
+    errors = log["td_error_mean"]
+    _, here, there = np.intersect1d(values.steps, errors.steps, return_indices=True)
+    added, found = (targets.values - values.values)[here], errors.values[there]
+    added, found = added[found != 0], found[found != 0]
+    if len(found) < LEAST:
+        return Unknown(f"{LEAST} records that hold td_error_mean are needed")
+    span = (float(values.steps[0]), float(values.steps[-1]))
+    weight, against = float(np.median(added / found)), float(np.mean(added * found < 0))
+    numbers = {"weight": weight, "against": against}
+    if _reversed(log, added, found):
+        return Alarm(
+            "value-targets-reversed",
+            f"what targets add to values has the opposite sign of the mean TD error in {against:.0%} of "
+            f"the records of {steps(span)}, {show(weight)} times as much: better rewards lower targets",
+            span,
+            numbers,
+            strength=0.95,
+        )
+    if _one_sided(found) and abs(weight) < _LOST:
+        return Alarm(
+            "targets-without-rewards",
+            f"the mean TD error is {show(float(np.median(found)))} in {steps(span)}, and targets add "
+            f"{show(weight)} times as much to the values, where it is 1 to 1 / (1 - gamma) times",
+            span,
+            numbers,
+            strength=0.9,
+        )
+    return Clear(f"targets add {show(weight)} times the mean TD error to the values")
+
+
+def _reversed(log: Log, added: FloatArray, found: FloatArray) -> bool:
+    """Whether the weight of the TD errors is negative beyond doubt, and of a possible size."""
+    against = float(np.mean(added * found < 0))
+    sure = (2.0 * against - 1.0) * len(found) ** 0.5
+    horizon = 1.0 / max(1.0 - float(log.config.get("gamma", 0.99)), 1e-4)
+    possible = -10.0 * horizon < float(np.median(added / found)) < -1.0
+    return against >= MOSTLY and sure >= _SURE and possible and _opposed(added, found)
+
+
+def _opposed(one: FloatArray, other: FloatArray) -> bool:
+    """Whether the ranks of two samples are negatively correlated."""
+    from scipy.stats import spearmanr
+
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return False
+    return float(spearmanr(one, other).statistic) < _OPPOSED
+
+
+def _one_sided(values: FloatArray) -> bool:
+    return max(float(np.mean(values > 0)), float(np.mean(values < 0))) >= _ONE_SIDE
+
+
+DETECTORS: tuple[Detector, ...] = (
+    Detector(
+        "targets-follow-td-errors",
+        "What targets add to values is a sum of TD errors.",
+        "An estimate of advantages, by GAE with any lambda or from whole returns, is a sum of TD errors "
+        "with weights of 1 and more. What targets add to values therefore has the sign of the mean TD "
+        "error of the same rollout, rises and falls with it, and is at least as large, in any task and "
+        "on any scale. One alarm needs opposite signs in four of five records (3.4 standard deviations "
+        "more than half), a rank correlation below -0.2, and a possible size; the other one TD errors of one "
+        "sign in nine of ten records, of which the targets hold less than three tenths.",
+        (
+            need("value_mean", least=LEAST),
+            need("value_target_mean", least=LEAST),
+            need("td_error_mean", least=LEAST),
+        ),
+        targets_follow,
+        (faults.TARGETS_REVERSED, faults.WITHOUT_REWARDS),
+        ("value_mean", "value_target_mean", "td_error_mean"),
+    ),
+)
