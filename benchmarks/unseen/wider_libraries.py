@@ -156,6 +156,36 @@ STABLE_RECORDS = [
         "the schedule runs from 0 down to minus the coefficient",
         (("self.first * self.model._current_progress_remaining", "self.first * 10 * (self.model._current_progress_remaining - 1)"),),
     ),
+    Record("w-sb3-towers", "w_sb3_own.py", "make_towers"),
+    Record(
+        "w-sb3-towers-blind", "w_sb3_own.py", "make_towers", ("observation-ignored", "does-not-learn"),
+        "the policy's features are multiplied by 0, a leftover of an ablation",
+        (("return self.policy_net(features)", "return self.policy_net(0 * features)"),),
+    ),
+    Record("w-sb3-penalty", "w_sb3_own.py", "make_penalty", note="PPO with a penalty on KL: there is no clip, and need not be"),
+    Record("w-sb3-penalty-class", "w_sb3_own.py", "PenaltyPPO", note="as w-sb3-penalty"),
+    Record(
+        "w-sb3-penalty-ratio", "w_sb3_own.py", "make_penalty", ("ratio-inverted",),
+        "the log-ratio is old minus new (corpus GAE-20)",
+        (("log_ratio = log_prob - rows.old_log_prob", "log_ratio = rows.old_log_prob - log_prob"),),
+    ),
+    Record(
+        "w-sb3-penalty-undetached", "w_sb3_own.py", "make_penalty", ("advantage-not-detached",),
+        "advantages are computed again from values that carry gradients",
+        (("                advantages = rows.advantages\n", "                advantages = rows.returns - values.flatten()\n"),),
+    ),
+    Record("w-sb3-epsilon-td3", "w_sb3_own.py", "make_epsilon_td3"),
+    Record(
+        "w-sb3-epsilon-td3-stored-raw", "w_sb3_own.py", "make_epsilon_td3", ("action-not-executed", "action-scale-wrong"),
+        "the buffer gets actions in the units of the environment (corpus RBUF-08)",
+        (("return self.policy.unscale_action(noisy), noisy", "return self.policy.unscale_action(noisy), self.policy.unscale_action(noisy)"),),
+    ),
+    Record(
+        "w-sb3-epsilon-td3-noise-later", "w_sb3_own.py", "make_epsilon_td3", ("action-not-executed",),
+        "the noise is added to what is stored and not to what is executed",
+        (("return self.policy.unscale_action(noisy), noisy", "return unscaled, noisy"), ("self.draws.normal(0, 0.1, size", "self.draws.normal(0, 0.6, size")),
+    ),
+    Record("w-sb3-sac-hard-copy", "w_sb3_own.py", "make_sac"),
     Record("w-sb3-normalized", "w_contrib.py", "make_normalized"),
     Record(
         "w-sb3-normalized-raw", "w_contrib.py", "make_normalized", ("train-eval-mismatch",),

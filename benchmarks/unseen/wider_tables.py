@@ -111,6 +111,17 @@ TABLE_RECORDS = [
         "the next action is the one of the data, shuffled by exploration, so the behaviour is evaluated",
         (("a2 = self.q_values(s2).argmax(axis=1)", "a2 = self.rng.integers(self.k, size=len(s2))"),),
     ),
+    Record("w-tile", "w_tile.py", "make_agent"),
+    Record(
+        "w-tile-same-code", "w_tile.py", "make_agent", ("next-observation-stale", "batch-misaligned"),
+        "the target reads the tiles of the state that was left",
+        (("self.q(self.code(obs)).max()", "self.q(active).max()"),),
+    ),
+    Record(
+        "w-tile-update-without-action", "w_tile.py", "make_agent", ("action-permuted", "batch-misaligned"),
+        "the error of the action that was taken is written to the greedy one",
+        (("error = target - self.q(active)[a]\n", "error = target - self.q(active)[a]\n            a = int(self.q(active).argmax())\n"),),
+    ),
     Record("w-model-vi", "w_model_vi.py", "make_agent"),
     Record(
         "w-model-vi-end-known-late", "w_model_vi.py", "make_agent", ("truncation-as-terminal",),
