@@ -10,6 +10,8 @@ References: Sutton and Barto 2018, eq. 3.9; time limits: Pardo et al. 2018, arXi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from property_tests import rollouts
@@ -391,7 +393,7 @@ SPEC = FunctionContract(
     title="Discounted returns",
     explanation=__doc__ or "",
     parameters=(
-        rollouts.REWARDS,
+        replace(rollouts.REWARDS, aliases=(*rollouts.REWARDS.aliases, "x")),
         rollouts.NEXT_VALUES,
         rollouts.LAST_VALUE,
         *rollouts.FLAGS,

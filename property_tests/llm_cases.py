@@ -65,6 +65,11 @@ MASK = Parameter(
         "mask_tokens",
         "loss_masks",
         "padding_masks",
+        "labels_mask",
+        "target_mask",
+        "sequence_mask",
+        "generation_mask",
+        "assistant_mask",
     ),
     flags=True,
 )

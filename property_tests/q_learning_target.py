@@ -27,7 +27,7 @@ NEXT_Q_VALUES = Parameter(
     "next_q_values",
     "BA",
     "Q(s', a) of the network that evaluates",
-    aliases=("next_q", "q_next", "next_qs", "target_q", "q_target", "next_action_values"),
+    aliases=("next_q", "q_next", "next_qs", "target_q", "q_target", "next_action_values", "q_t"),
 )
 
 

@@ -110,7 +110,7 @@ DONES = Parameter(
     "TB",
     "either flag; beside `last_dones`, whether step t starts an episode",
     make=_dones,
-    aliases=("done", "done_flags", "ends"),
+    aliases=("done", "done_flags", "ends", "d"),
     flags=True,
 )
 NOT_DONES = Parameter(
@@ -137,6 +137,14 @@ LAST_DONES = Parameter(
     aliases=("last_done", "next_done", "next_dones"),
     flags=True,
 )
+DISCOUNTS = Parameter(
+    "discounts",
+    "TB",
+    "gamma, or 0 where step t ended its episode",
+    make=lambda facts: facts["gamma"] * ~_ended(facts),
+    aliases=("discount_t", "discounts_t"),
+    carries=("gamma",),
+)
 GAMMA = Parameter(
     "gamma", "", "discount", aliases=("discount", "discount_factor", "discounting"), hyper=True
 )
@@ -147,7 +155,8 @@ LAM = Parameter(
     aliases=("lambda", "gae_lambda", "lmbda", "lambd", "lamb", "lamda", "gae_lam", "tau"),
     hyper=True,
 )
-FLAGS = (TERMINATED, TRUNCATED, DONES, NOT_DONES, EPISODE_STARTS, LAST_DONES)
+FLAGS = (TERMINATED, TRUNCATED, DONES, NOT_DONES, DISCOUNTS, EPISODE_STARTS, LAST_DONES)
+MERGED = {"dones", "not_dones", "discounts"}
 
 
 def require(names: frozenset[str], *needed: str) -> None:
@@ -171,7 +180,7 @@ def rollout_domain(names: frozenset[str], conventions: Facts) -> frozenset[str]:
     bootstrap     the value after the last step is known; else episodes are complete
     """
     starts = "episode_starts" in names or {"dones", "last_dones"} <= names
-    merged = bool({"dones", "not_dones"} & names)
+    merged = bool(MERGED & names)
     can = {"batch"}
     if starts or merged or "terminated" in names:
         can |= {"termination"}
@@ -193,7 +202,7 @@ def rollout_domain(names: frozenset[str], conventions: Facts) -> frozenset[str]:
 def merged_flag_note(names: frozenset[str]) -> tuple[str, ...]:
     """What naming only a merged flag costs."""
     apart = {"truncated"} & names or {"terminated"} <= names
-    if apart or not {"dones", "not_dones", "episode_starts", "last_dones"} & names:
+    if apart or not (MERGED | {"episode_starts", "last_dones"}) & names:
         return ()
     return (
         "only one flag for the end of an episode: truncation cannot be told from termination, so "

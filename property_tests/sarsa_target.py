@@ -80,7 +80,7 @@ SPEC = FunctionContract(
     parameters=(
         transitions.REWARDS,
         NEXT_Q_VALUES,
-        Parameter("next_actions", "B", "a', an index", aliases=("next_action", "a_next")),
+        Parameter("next_actions", "B", "a', an index", aliases=("next_action", "a_next", "a_t")),
         *transitions.FLAGS,
         transitions.GAMMA,
     ),

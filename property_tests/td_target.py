@@ -41,6 +41,7 @@ SPEC = FunctionContract(
                 "next_state_values",
                 "next_vals",
                 "v_next",
+                "v_t",
                 "next_v",
                 "bootstrap",
             ),

@@ -60,7 +60,7 @@ DONES = Parameter(
     "B",
     "either flag",
     make=lambda facts: facts["terminated"] | facts["truncated"],
-    aliases=("done", "done_flags", "ends"),
+    aliases=("done", "done_flags", "ends", "d"),
     flags=True,
 )
 NOT_DONES = Parameter(
@@ -71,8 +71,16 @@ NOT_DONES = Parameter(
     aliases=("not_done", "nonterminals", "nonterminal", "non_terminal", "masks", "mask"),
     flags=True,
 )
+DISCOUNTS = Parameter(
+    "discounts",
+    "B",
+    "gamma, or 0 where the step ended the episode",
+    make=lambda facts: facts["gamma"] * ~(facts["terminated"] | facts["truncated"]),
+    aliases=("discount_t", "discounts_t"),
+    carries=("gamma",),
+)
 GAMMA = Parameter("gamma", "", "discount", aliases=("discount", "discount_factor"), hyper=True)
-FLAGS = (TERMINATED, TRUNCATED, DONES, NOT_DONES)
+FLAGS = (TERMINATED, TRUNCATED, DONES, NOT_DONES, DISCOUNTS)
 
 
 def transition_domain(
@@ -82,7 +90,7 @@ def transition_domain(
 
     def domain(names: frozenset[str], conventions: Facts) -> frozenset[str]:
         require(names, "rewards", *needed)
-        can, merged = {"batch"}, bool({"dones", "not_dones"} & names)
+        can, merged = {"batch"}, bool({"dones", "not_dones", "discounts"} & names)
         if "terminated" in names or merged:
             can |= {"termination"}
         # A one-step target does not depend on `truncated`; a merged flag hides `terminated`.

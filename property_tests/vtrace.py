@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -84,13 +83,6 @@ RATIOS = Parameter(
     make=lambda facts: np.exp(_log_ratios(facts)),
     aliases=("rhos", "rho", "ratio", "importance_weights", "is_weights", "rho_tm1"),
 )
-DISCOUNTS = Parameter(
-    "discounts",
-    "TB",
-    "gamma, or 0 where step t ended its episode",
-    make=lambda facts: facts["gamma"] * ~(facts["terminated"] | facts["truncated"]),
-    aliases=("discount_t", "discounts_t"),
-)
 RHO_CLIP = Parameter(
     "rho_clip",
     "",
@@ -153,12 +145,11 @@ def oracle(
 
 
 def domain(names: frozenset[str], conventions: Facts) -> frozenset[str]:
-    """As `rollouts.rollout_domain`; `discounts` that are 0 at an end are a merged flag."""
+    """As `rollouts.rollout_domain`, with the ratio of the two policies."""
     rollouts.require(names, "rewards", "values")
     if not {"log_ratios", "ratios"} & names:
         rollouts.require(names, "log_probs", "old_log_probs")
-    merged = {"dones"} if "discounts" in names and "dones" not in names else set()
-    return rollouts.rollout_domain(names | merged, conventions)
+    return rollouts.rollout_domain(names, conventions)
 
 
 _PAIR = st.tuples(*[st.sampled_from((-1.0, -0.5, -2.0, -0.25, -1.5))] * 2)
@@ -374,12 +365,6 @@ PROPERTIES = (
 )
 
 
-def notes(names: frozenset[str]) -> tuple[str, ...]:
-    """What naming only a merged flag costs."""
-    merged: set[Any] = {"dones"} if "discounts" in names else set()
-    return rollouts.merged_flag_note(names | merged)
-
-
 SPEC = FunctionContract(
     name="vtrace",
     title="V-trace targets and advantages",
@@ -394,7 +379,6 @@ SPEC = FunctionContract(
         rollouts.NEXT_VALUES,
         rollouts.LAST_VALUE,
         *rollouts.FLAGS,
-        DISCOUNTS,
         rollouts.GAMMA,
         RHO_CLIP,
         PG_RHO_CLIP,
@@ -412,7 +396,7 @@ SPEC = FunctionContract(
     ),
     read=read,
     tolerance=tolerance,
-    notes=notes,
+    notes=rollouts.merged_flag_note,
     words=("vtrace", "v_trace"),
 )
 CONTRACT = build(SPEC)

@@ -95,7 +95,7 @@ def fit(raw: Any, contract: FunctionContract, options: Options) -> Fitted:
         bind=options.bind,
         constants=constants,
     )
-    if options.gamma is not None and "gamma" in hyper - signature.names:
+    if options.gamma is not None and "gamma" in hyper - signature.known:
         signature = replace(signature, fixed={"gamma": options.gamma, **signature.fixed})
     _require_hyper(raw, contract, signature)
     _check_pins(contract, options.dialect)
@@ -410,8 +410,7 @@ def _likeness(attempt: Attempt) -> tuple[float, float]:
 
 def _require_hyper(raw: Any, contract: FunctionContract, signature: Signature) -> None:
     for parameter in contract.parameters:
-        known = parameter.name in signature.names or parameter.name in signature.fixed
-        if parameter.hyper and not known:
+        if parameter.hyper and parameter.name not in signature.known:
             raise BindingError(
                 f"{name_of(raw)} does not name the hyper-parameter {parameter.name!r} of the "
                 f"contract {contract.name!r}; say which value it uses with "

@@ -5,15 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from rlcheck.errors import BindingError
 from rlcheck.functions.layouts import Axes, Layout
+from rlcheck.functions.spelling import Spellings
 from rlcheck.suggest import did_you_mean
 
 Facts = Mapping[str, Any]
 """Canonical inputs of a contract by name, with the declared conventions beside them; for a
 parameter's `make` also `bound`, the contract's names of everything that the function takes."""
+
+GUARD = 1e-3
+"""Defaults below are no hyper-parameters of learning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Parameter:
         hyper: whether it is a hyper-parameter, which `--set` may state.
         default: value of a hyper-parameter where a function does not take it; None asks for `--set`.
         flags: whether it is true or false, so that functions may want 0 and 1.
+        carries: hyper-parameters whose value it holds, so that a function needs no word for them.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Parameter:
     hyper: bool = False
     default: Any = None
     flags: bool = False
+    carries: tuple[str, ...] = ()
 
     def value(self, facts: Facts) -> Any:
         """The argument for these canonical inputs."""
@@ -75,6 +81,12 @@ class Signature:
         """The contract's names of everything that the function takes."""
         return frozenset(parameter.name for parameter in self.arguments.values())
 
+    @property
+    def known(self) -> frozenset[str]:
+        """The contract's names of everything that the function, or the call, has a value for."""
+        carried = (name for parameter in self.arguments.values() for name in parameter.carries)
+        return self.names.union(self.fixed, carried)
+
 
 def bind_signature(
     raw: Any,
@@ -97,27 +109,28 @@ def bind_signature(
         BindingError: `raw` cannot be called with what the contract provides.
     """
     parameters = _parameters(raw, contract)
-    words = _words(vocabulary, bind, list(parameters), contract)
+    words = _meanings(parameters, vocabulary, bind, contract)
+    chosen = _nearest(words, parameters, constants)
     arguments: dict[str, Parameter] = {}
     extra: dict[str, Any] = {}
     defaulted: list[str] = []
     for name, parameter in parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
-        word = words.get(_plain(name))
         if name in constants:
             extra[name] = constants[name]
-        elif word is not None and word not in arguments.values():
-            arguments[name] = word
+        elif name in chosen:
+            arguments[name] = words[name].word
         elif parameter.default is not parameter.empty:
             defaulted.append(name)
         else:
+            word = words[name].word if name in words else None
             raise BindingError(_unknown(raw, name, word, vocabulary, contract, parameters))
     known = {parameter.name for parameter in vocabulary if parameter.hyper}
     named = {word.name for word in arguments.values()}
     fixed = {w.name: w.default for w in vocabulary if w.default is not None and w.name not in named}
     fixed |= {name: value for name, value in constants.items() if name in known}
-    fixed |= {words[_plain(n)].name: v for n, v in extra.items() if _plain(n) in words}
+    fixed |= {words[name].word.name: value for name, value in extra.items() if name in words}
     _refuse_unused(constants, set(extra) | set(fixed), [*parameters, *known], raw)
     positional = tuple(n for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY)
     defaults = {name: parameters[name].default for name in arguments}
@@ -151,39 +164,81 @@ def _is_module(raw: Any) -> bool:
     return hasattr(raw, "forward") and hasattr(raw, "named_parameters")
 
 
-def _words(
-    vocabulary: Sequence[Parameter], bind: Mapping[str, str], own: list[str], contract: str
-) -> dict[str, Parameter]:
-    """The function's names, in plain spelling, that mean something to the contract."""
+class _Meaning(NamedTuple):
+    """What a parameter's name means, and how far its spelling is from the contract's own."""
+
+    word: Parameter
+    distance: int
+    loose: bool = False
+
+
+def _meanings(
+    parameters: Mapping[str, inspect.Parameter],
+    vocabulary: Sequence[Parameter],
+    bind: Mapping[str, str],
+    contract: str,
+) -> dict[str, _Meaning]:
+    """The function's own name -> what it means, for every name that means something."""
     named = {parameter.name: parameter for parameter in vocabulary}
-    # Written the other way round it can mean only one thing, so it is understood.
-    bind = dict(
-        (name, word) if name in named and word not in named else (word, name)
-        for word, name in bind.items()
+    bind = _by_own_name(bind, named, parameters, contract)
+    free = [parameter for parameter in vocabulary if parameter.name not in bind.values()]
+    spellings = Spellings(
+        [(word.name, word.name) for word in free]
+        + [(alias, word.name) for word in free for alias in word.aliases]
     )
-    for word, name in bind.items():
+    read = {name: spellings.read(name) for name in parameters if name not in bind}
+    found = {n: _Meaning(named[r.meaning], r.distance, r.loose) for n, r in read.items() if r}
+    return found | {name: _Meaning(named[word], -1) for name, word in bind.items()}
+
+
+def _by_own_name(
+    bind: Mapping[str, str],
+    named: Mapping[str, Parameter],
+    parameters: Mapping[str, inspect.Parameter],
+    contract: str,
+) -> dict[str, str]:
+    """`bind` as the function's own name -> the contract's, whichever way round it was written."""
+    turned = {name: word for word, name in bind.items()}
+    if turned.keys() <= parameters.keys() and bind.keys() <= named.keys():
+        bind = turned
+    elif not (bind.keys() <= parameters.keys() and turned.keys() <= named.keys()):
+        # One by one, what can mean only one thing is understood.
+        bind = dict(
+            (word, name) if word in parameters and name in named and word not in named
+            else (name, word)
+            for word, name in bind.items()
+        )  # fmt: skip
+    for name, word in bind.items():
         if word not in named:
             raise BindingError(
                 f"--bind {name}={word}: {word!r} is no parameter of the contract {contract!r}"
                 f"{did_you_mean(word, named)}"
             )
-        if name not in own:
+        if name not in parameters:
             raise BindingError(
                 f"--bind {name}={word}: the function has no parameter {name!r}"
-                f"{did_you_mean(name, own)}"
+                f"{did_you_mean(name, parameters)}"
             )
-    words: dict[str, Parameter] = {}
-    for parameter in vocabulary:
-        for alias in (parameter.name, *parameter.aliases):
-            words.setdefault(_plain(alias), parameter)
-    words |= {_plain(parameter.name): parameter for parameter in vocabulary}
-    taken = {name for name in bind}
-    words = {plain: word for plain, word in words.items() if word.name not in taken}
-    return words | {_plain(name): named[word] for word, name in bind.items()}
+    return dict(bind)
 
 
-def _plain(name: str) -> str:
-    return name.strip("_").lower()
+def _nearest(
+    words: Mapping[str, _Meaning],
+    parameters: Mapping[str, inspect.Parameter],
+    constants: Mapping[str, Any],
+) -> set[str]:
+    """The names that are given what they mean: of several that mean the same, the nearest spelling."""
+    chosen: dict[str, str] = {}
+    for name in sorted(words, key=lambda name: words[name].distance):
+        if name not in constants and not _guards(words[name], parameters[name]):
+            chosen.setdefault(words[name].word.name, name)
+    return set(chosen.values())
+
+
+def _guards(meaning: _Meaning, parameter: inspect.Parameter) -> bool:
+    """Whether its default is so small that it is there against a division by zero: `eps=1e-8`."""
+    value = parameter.default
+    return meaning.loose and isinstance(value, float) and 0.0 < value < GUARD
 
 
 def _unknown(

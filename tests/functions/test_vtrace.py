@@ -178,7 +178,7 @@ def test_no_hyper_parameter_is_guessed():
     def fixed(log_rhos, discounts, rewards, values, bootstrap_value):
         return values
 
-    with pytest.raises(BindingError, match="--set gamma=VALUE"):
+    with pytest.raises(BindingError, match="--set rho_clip=VALUE"):
         verdict("vtrace", fixed)
 
 
