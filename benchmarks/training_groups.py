@@ -137,6 +137,8 @@ REINFORCE = (
     Pathology("learning rate 1", _TOO_LARGE, {"lr": 1.0}),
     Pathology("loss negated", _WRONG_WAY, spoil="negated"),
 )
+NORMALISED = Pathology("advantages normalised before targets", ("targets-without-rewards",
+    "critic-explains-nothing"), spoil="normalised")  # fmt: skip
 WRONG_LOSS = Pathology("policy loss negated", _WRONG_WAY, spoil="negated_loss")
 DQN = (
     # In the tuning half all units died in the first update, so those names were added.

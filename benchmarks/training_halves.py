@@ -20,6 +20,7 @@ from benchmarks.training_groups import (
     FIRST_TEST,
     FOURTH_TEST,
     HACKED,
+    NORMALISED,
     PPO,
     REINFORCE,
     SB3_ACTOR_CRITIC,
@@ -29,6 +30,7 @@ from benchmarks.training_groups import (
     SECOND_TUNING,
     SIXTH_TEST,
     TARGETS,
+    TEST,
     THIRD_TEST,
     THIRD_TUNING,
     TUNING,
@@ -37,7 +39,7 @@ from benchmarks.training_groups import (
     Pathology,
 )  # fmt: skip
 
-UNSEEN = ("HalfCheetah-v5", "InvertedDoublePendulum-v5", "RandomMDP-15")
+UNSEEN = ("FrozenLake8x8-v1", "Pusher-v5", "RandomMDP-18", "Walker2d-v5")
 
 _DISTANCE = ("target_distance",)
 
@@ -361,7 +363,57 @@ def _third_tuning() -> Iterator[Group]:
     yield _healthy(half, "sb3:PPO", "Pendulum-v1", 6_000, 2)
 
 
+def _test() -> Iterator[Group]:
+    dead = ("dead_fraction",)
+    # Three environments and a random MDP never seen.
+    yield _healthy(TEST, "a2c", "RandomMDP-18", 8_000, 12)
+    yield from _sick(TEST, "a2c", "RandomMDP-18", 8_000, 3, *ACTOR_CRITIC, WRONG_LOSS, NORMALISED)
+    yield _healthy(TEST, "ppo", "RandomMDP-18", 16_000, 12)
+    yield from _sick(TEST, "ppo", "RandomMDP-18", 24_000, 3, *PPO[:6], PPO[8], WRONG_LOSS)
+    yield _healthy(TEST, "reinforce", "RandomMDP-18", 6_000, 12)
+    yield from _sick(TEST, "reinforce", "RandomMDP-18", 6_000, 3, *REINFORCE)
+    yield _healthy(TEST, "dqn", "RandomMDP-18", 3_000, 12, watch=dead)
+    yield from _sick(TEST, "dqn", "RandomMDP-18", 3_000, 3, DQN[0], DQN[2], DEAD, watch=dead)
+    yield from _sick(TEST, "dqn", "RandomMDP-18", 3_000, 3, *TARGETS, watch=_DISTANCE)
+    yield _healthy(TEST, "ppo", "Walker2d-v5", 16_000, 6)
+    yield from _sick(TEST, "ppo", "Walker2d-v5", 16_000, 2, PPO[0], *PPO[2:4], PPO[9], WRONG_LOSS)
+    yield _healthy(TEST, "a2c", "Walker2d-v5", 8_000, 6)
+    yield from _sick(TEST, "a2c", "Walker2d-v5", 8_000, 2, *ACTOR_CRITIC[2:], WRONG_LOSS)
+    yield _healthy(TEST, "ppo", "Pusher-v5", 12_000, 6)
+    yield from _sick(TEST, "ppo", "Pusher-v5", 12_000, 2, PPO[0], *PPO[2:4], PPO[9])
+    yield _healthy(TEST, "a2c", "Pusher-v5", 8_000, 8)
+    yield from _sick(TEST, "a2c", "Pusher-v5", 8_000, 3, *ACTOR_CRITIC[2:])
+    yield _healthy(TEST, "a2c", "FrozenLake8x8-v1", 8_000, 12)
+    yield from _sick(TEST, "a2c", "FrozenLake8x8-v1", 8_000, 3, *ACTOR_CRITIC)
+    yield _healthy(TEST, "ppo", "FrozenLake8x8-v1", 16_000, 12)
+    yield from _sick(TEST, "ppo", "FrozenLake8x8-v1", 16_000, 3, *PPO[:2], *PPO[3:6], PPO[8])
+
+    # Known environments, with mistakes that were not made in them so far, or not in a test.
+    yield _healthy(TEST, "ppo", "CartPole-v1", 24_000, 12, "long horizon", gamma=0.995)
+    yield from _sick(
+        TEST, "ppo", "CartPole-v1", 24_000, 3, PPO[2], *PPO[6:8], *PPO[9:], WRONG_LOSS, NORMALISED
+    )
+    yield _healthy(TEST, "a2c", "Acrobot-v1", 12_000, 12, "middle horizon", gamma=0.97)
+    yield from _sick(TEST, "a2c", "Acrobot-v1", 12_000, 3, *ACTOR_CRITIC, WRONG_LOSS)
+    yield _healthy(TEST, "dqn", "LunarLander-v3", 3_000, 8, watch=dead)
+    yield from _sick(TEST, "dqn", "LunarLander-v3", 3_000, 3, *DQN, watch=dead)
+    yield _healthy(TEST, "ddpg", "InvertedPendulum-v5", 2_000, 6)
+    yield from _sick(TEST, "ddpg", "InvertedPendulum-v5", 2_000, 3, *CONTINUOUS)
+    yield _healthy(TEST, "ppo", "Warehouse", 21_000, 6)
+    yield from _sick(TEST, "ppo", "Warehouse", 21_000, 3, HACKED)
+
+    # Stable-Baselines3.
+    yield _healthy(TEST, "sb3:A2C", "CartPole-v1", 8_000, 2)
+    yield from _sick(TEST, "sb3:A2C", "CartPole-v1", 8_000, 1, *SB3_ACTOR_CRITIC)
+    yield _healthy(TEST, "sb3:PPO", "InvertedPendulum-v5", 8_000, 2)
+    yield from _sick(TEST, "sb3:PPO", "InvertedPendulum-v5", 8_000, 1, *SB3_ACTOR_CRITIC)
+    yield _healthy(TEST, "sb3:A2C", "InvertedPendulum-v5", 6_000, 2)
+    yield from _sick(TEST, "sb3:A2C", "InvertedPendulum-v5", 6_000, 1, *SB3_ACTOR_CRITIC)
+    yield _healthy(TEST, "sb3:DQN", "LunarLander-v3", 4_000, 2)
+    yield from _sick(TEST, "sb3:DQN", "LunarLander-v3", 4_000, 1, SB3_DQN)
+
+
 GROUPS: tuple[Group, ...] = (
     *_tuning(), *_first_test(), *_second_test(), *_third_test(), *_fourth_test(), *_second_tuning(),
-    *_fifth_test(), *_sixth_test(), *_third_tuning(),
+    *_fifth_test(), *_sixth_test(), *_third_tuning(), *_test(),
 )  # fmt: skip

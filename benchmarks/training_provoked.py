@@ -86,6 +86,7 @@ OWN_ENVIRONMENTS: Mapping[str, Callable[[bool], Any]] = {
     "Pits-6x6": lambda _: tabular(gridworld(_PITS), max_steps=40, name="Pits-6x6"),
     "RandomMDP": lambda _: random_mdp(),
     "RandomMDP-15": lambda _: random_mdp(15, 3, 50),
+    "RandomMDP-18": lambda _: random_mdp(18, 4, 45),
     "RandomMDP-20": lambda _: random_mdp(20, 3, 60),
     "RandomMDP-25": lambda _: random_mdp(25, 5, 80),
     "RandomMDP-30": lambda _: random_mdp(30, 2, 100),
@@ -96,7 +97,7 @@ OWN_ENVIRONMENTS: Mapping[str, Callable[[bool], Any]] = {
 # --- faulty components ----------------------------------------------------------------------------
 
 
-def _components(spoil: str, algorithm: str) -> dict[str, Any]:
+def _components(spoil: str, algorithm: str, seeds: int) -> dict[str, Any]:
     """The faulty components of a group, by the names of the factory's arguments."""
     never = torch.zeros((), dtype=torch.bool)
 
@@ -105,6 +106,12 @@ def _components(spoil: str, algorithm: str) -> dict[str, Any]:
 
     def negated_loss(*args: Any, **inputs: Any) -> Tensor:
         return -(ppo_loss if algorithm == "ppo" else policy_gradient_loss)(*args, **inputs)
+
+    def normalised(*args: Any, **inputs: Any) -> Tensor:
+        advantages = gae(*args, **inputs)
+        of_seed = advantages.view(len(advantages), seeds, -1)
+        centred = of_seed - of_seed.mean(dim=(0, 2), keepdim=True)
+        return (centred / (of_seed.std(dim=(0, 2), keepdim=True) + 1e-8)).view_as(advantages)
 
     def no_reward(rewards: Tensor, *args: Any, **inputs: Any) -> Tensor:
         return gae(0.0 * rewards, *args, **inputs)
@@ -129,6 +136,7 @@ def _components(spoil: str, algorithm: str) -> dict[str, Any]:
         "negated_loss": {
             "ppo_loss" if algorithm == "ppo" else "policy_gradient_loss": negated_loss
         },
+        "normalised": {"gae": normalised},
         "no_reward": {"gae": no_reward},
         "large_reward": {"gae": large_reward},
         "no_terminal": {"q_learning_target": endless_q}
@@ -267,7 +275,7 @@ def _train_own(group: Group) -> Columns:
     spoil = group.pathology.spoil if group.pathology else ""
     extras = Extras(group)
     settings = {**_SETTINGS[group.algorithm], **group.all_settings}
-    settings |= extras.components(_components(spoil, group.algorithm))
+    settings |= extras.components(_components(spoil, group.algorithm, group.count))
     make_env = OWN_ENVIRONMENTS.get(group.env)
     env = make_env(group.pathology is not None) if make_env else group.env
     # How many steps make a record: short runs of the replay-based agents would have few.

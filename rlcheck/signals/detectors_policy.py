@@ -13,10 +13,11 @@ from rlcheck.signals.findings import Alarm, Clear, Detector, Finding, Unknown, n
 from rlcheck.signals.series import Log
 
 _LEAST = 12
-_AGAINST, _SURE = -0.02, -4.0
+_AGAINST, _SURE = -0.03, -3.0
 """Mean correlation that is no rounding, and its distance from 0 in standard errors.
 
-Along the advantages the mean is 0.03 to 0.3; an entropy bonus, momentum and clipping bring it near 0.
+Along the advantages the mean is 0.03 to 0.6, three to eighty standard errors above 0; only an enormous
+entropy coefficient or learning rate brought it near 0.
 """
 
 
@@ -52,8 +53,8 @@ DETECTORS: tuple[Detector, ...] = (
         "Updates make actions with high advantages likelier.",
         "To first order a step along the policy gradient g adds lr |g|^2 to the mean of advantage times "
         "change of log-probability, in any task and whatever the return. An alarm needs 12 updates "
-        "that moved the policy, and a mean correlation below -0.02 that is four standard errors below 0: "
-        "an entropy bonus, momentum and clipping may bring it near 0, and chance to either side.",
+        "that moved the policy, and a mean correlation below -0.03, three standard errors from 0: "
+        "an enormous entropy bonus may bring it near 0, and chance to either side.",
         (need("advantage_logprob_correlation", least=_LEAST),),
         policy_follows,
         (faults.POLICY_AGAINST,),

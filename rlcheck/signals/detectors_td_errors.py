@@ -90,8 +90,8 @@ DETECTORS: tuple[Detector, ...] = (
         "with weights of 1 and more. What targets add to values therefore has the sign of the mean TD "
         "error of the same rollout, rises and falls with it, and is at least as large, in any task and "
         "on any scale. One alarm needs opposite signs in four of five records (3.4 standard deviations "
-        "more than half), a rank correlation below -0.2, and a possible size; the other one TD errors of one "
-        "sign in nine of ten records, of which the targets hold less than three tenths.",
+        "more than half), a rank correlation below -0.2, and a possible size; the other one TD errors of "
+        "one sign in nine of ten records, of which the targets hold less than three tenths.",
         (
             need("value_mean", least=LEAST),
             need("value_target_mean", least=LEAST),
