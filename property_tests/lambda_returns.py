@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from property_tests import gae, gae_faults, rollouts
+from property_tests import gae, gae_faults, lambda_returns_faults, rollouts
 from property_tests.framework.build import build
 from property_tests.framework.generic import sensitivity
 from property_tests.framework.models import Run, evaluate
@@ -132,7 +132,10 @@ def _faults() -> tuple[FaultyVersion, ...]:
             fault.where,
             fault.references,
             fault.aliases,
-            tuple(_plus_values(model) for model in fault.variants),
+            (
+                *(_plus_values(model) for model in fault.variants),
+                *lambda_returns_faults.VARIANTS.get(fault.name, ()),
+            ),
         )
         for fault in gae_faults.FAULTS
         if fault.name not in _OF_ADVANTAGES_ONLY
