@@ -25,17 +25,20 @@ def trained(steps: int, rollout: int, watched: bool) -> tuple[float, float]:
     """Processor time of a training, and of what the monitor did in it."""
     model = PPO("MlpPolicy", "CartPole-v1", seed=0, device="cpu", n_steps=rollout)
     callback = SB3Callback() if watched else None
-    inside = Timed(callback._watched) if callback else None
+    inside = Timed(callback) if callback else None
     start = time.process_time()
     model.learn(steps, callback=callback)
     return time.process_time() - start, inside.spent if inside else 0.0
 
 
 class Timed:
-    """Adds up the time that a watched training's `log` and `close` take."""
+    """Adds up the time that a callback takes to read rollouts, and its monitor to look and to close."""
 
-    def __init__(self, watched) -> None:
+    def __init__(self, callback) -> None:
         self.spent = 0.0
+        callback._on_rollout_start = self._timed(callback._on_rollout_start)
+        callback._on_rollout_end = self._timed(callback._on_rollout_end)
+        watched = callback._watched
         watched.log = self._timed(watched.log)
         begin = watched.begin
 

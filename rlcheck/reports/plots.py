@@ -12,6 +12,7 @@ A check whose evidence holds one of these is drawn:
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ INK = "#7d8590"
 """A grey that can be read on white and on black paper."""
 SEEN, RIGHT, WRONG = "#0969da", "#1a7f37", "#cf222e"
 MOST_POINTS, MOST_BARS, MOST_SIGNALS = 64, 8, 3
+LONGEST = 20
+"""Letters that fit beside a plot."""
 
 
 def evidence_svg(evidence: Mapping[str, Any]) -> str | None:
@@ -58,8 +61,17 @@ def _axes(figure: Figure, x: str, y: str, *, rows: int = 1, row: int = 0) -> Axe
     axes.spines[["top", "right"]].set_visible(False)
     # Names come from logs: a dollar sign is no formula.
     axes.set_xlabel(x, color=INK, fontsize=8, parse_math=False)
-    axes.set_ylabel(y, color=INK, fontsize=8, parse_math=False)
+    axes.set_ylabel(_in_lines(y), color=INK, fontsize=8, parse_math=False)
     return axes
+
+
+def _in_lines(name: str) -> str:
+    """A name of more than `LONGEST` letters in lines that end with an underscore, slash or space."""
+    lines = [""]
+    for part in re.findall(r"[^_/ ]*[_/ ]?", name):
+        fits = len(lines[-1]) + len(part) <= LONGEST
+        lines = [*lines[:-1], lines[-1] + part] if fits else [*lines, part]
+    return "\n".join(line for line in lines if line)
 
 
 def _legend(axes: Axes) -> None:

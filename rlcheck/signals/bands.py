@@ -14,13 +14,15 @@ USUAL: Mapping[str, tuple[float, float]] = {
     "approx_kl": (0.0, 0.05),
     "clip_fraction": (0.02, 0.3),
     "explained_variance": (0.3, 1.0),
+    "advantage_logprob_correlation": (0.03, 0.6),
     "ratio_mean": (0.9, 1.1),
     "dead_fraction": (0.0, 0.3),
     "sampler_ratio": (0.95, 1.05),
     "zero_signal_groups": (0.0, 0.5),
 }
 """Ranges that do not depend on the task: what a clip range of 0.1 to 0.3 leaves of the updates
-(arXiv:1707.06347, arXiv:2006.05990), a critic that learns, units that live (arXiv:2302.12902)."""
+(arXiv:1707.06347, arXiv:2006.05990), a critic that learns, updates along the advantages, units that live
+(arXiv:2302.12902)."""
 
 _LEAST = 10
 _MOVING = (

@@ -43,7 +43,6 @@ def policy_follows(log: Log) -> Finding:
         span,
         {"correlation": mean, "share": against, "standard_error": error},
         strength=0.95,
-        healthy={"advantage_logprob_correlation": (0.0, 1.0)},
     )
 
 
