@@ -17,6 +17,7 @@ from property_tests.framework.records import Array, Case, Convention, Domain
 from rlcheck.errors import BindingError
 from rlcheck.functions.binding import Facts, Parameter
 
+LONGER, LONGER_WITH_FLAGS = "T+1", "T+1 with flags"
 GAMMAS = (0.9, 0.5, 0.99, 1.0, 0.0)
 LAMBDAS = (0.5, 0.95, 0.8, 1.0, 0.0)
 
@@ -47,12 +48,20 @@ def _started(facts: Facts) -> Array:
     return np.concatenate([np.ones_like(ended[:1]), ended[:-1]])
 
 
+def _merged(facts: Facts) -> Array:
+    """The flag of both ends; with a row more it tells whether the step before a row was one."""
+    ended = _ended(facts)
+    if facts.get("values_length") == LONGER_WITH_FLAGS:
+        return np.concatenate([np.zeros_like(ended[:1]), ended])
+    return ended
+
+
 def _dones(facts: Facts) -> Array:
-    return _started(facts) if "last_dones" in facts["bound"] else _ended(facts)
+    return _started(facts) if "last_dones" in facts["bound"] else _merged(facts)
 
 
 def _values(facts: Facts) -> Array:
-    if facts.get("values_length") == "T+1":
+    if facts.get("values_length") in (LONGER, LONGER_WITH_FLAGS):
         return np.concatenate([facts["values"], facts["next_values"][-1:]])
     return facts["values"]
 
@@ -117,7 +126,7 @@ NOT_DONES = Parameter(
     "not_dones",
     "TB",
     "1 where step t is not the last of its episode",
-    make=lambda facts: ~_ended(facts),
+    make=lambda facts: ~_merged(facts),
     aliases=("not_done", "nonterminals", "nonterminal", "non_terminals", "non_terminal", "masks"),
     flags=True,
 )
@@ -194,7 +203,7 @@ def rollout_domain(names: frozenset[str], conventions: Facts) -> frozenset[str]:
         can |= {"both-flags"}
     if "next_values" in names:
         can |= {"next-values", "bootstrap"}
-    if "last_value" in names or conventions.get("values_length") == "T+1":
+    if "last_value" in names or conventions.get("values_length") in (LONGER, LONGER_WITH_FLAGS):
         can |= {"bootstrap"}
     return frozenset(can)
 
@@ -212,8 +221,9 @@ def merged_flag_note(names: frozenset[str]) -> tuple[str, ...]:
 
 VALUES_LENGTH = Convention(
     "values_length",
-    ("T", "T+1"),
-    "T+1: the value after the last step is appended to the values",
+    ("T", LONGER, LONGER_WITH_FLAGS),
+    "T+1: the value after the last step is appended to the values; with flags: flags have a row more "
+    "too, and mark the row that an episode begins with",
     only=lambda names: not {"next_values", "last_value"} & names,
 )
 

@@ -192,3 +192,35 @@ def test_names_are_bound_in_python_as_on_the_command_line(bind):
         return Estimator()(r, values, next_values, terminated, truncated, gamma, lam)
 
     assert rlcheck.check(own, "gae", bind=bind, max_examples=10).verdict == "passed"
+
+
+def storage(rewards, value_preds, masks, gamma, gae_lambda):
+    """Values and masks with a row more than rewards; masks are 0 where a row begins an episode."""
+    assert len(value_preds) == len(masks) == len(rewards) + 1
+    carry, out = 0.0, []
+    for t in reversed(range(len(rewards))):
+        delta = rewards[t] + gamma * value_preds[t + 1] * masks[t + 1] - value_preds[t]
+        carry = delta + gamma * gae_lambda * masks[t + 1] * carry
+        out.insert(0, carry)
+    return np.stack(out)
+
+
+def storage_read_one_row_early(rewards, value_preds, masks, gamma, gae_lambda):
+    assert len(masks) == len(rewards) + 1
+    carry, out = 0.0, []
+    for t in reversed(range(len(rewards))):
+        delta = rewards[t] + gamma * value_preds[t + 1] * masks[t] - value_preds[t]
+        carry = delta + gamma * gae_lambda * masks[t] * carry
+        out.insert(0, carry)
+    return np.stack(out)
+
+
+def test_flags_with_a_row_more_mark_the_rows_that_begin():
+    report = rlcheck.check(storage, "gae", max_examples=20)
+    assert report.verdict == "passed"
+    assert report.dialect["values_length"] == "T+1 with flags"
+
+
+def test_flags_with_a_row_more_read_one_row_early():
+    report = rlcheck.check(storage_read_one_row_early, "gae", max_examples=20)
+    assert report.diagnosis[0].fault == "gae/done-late"
