@@ -74,6 +74,7 @@ def with_gradient(
     if not set(wrt) <= set(names):
         return raw
     own = [names[name] for name in wrt]
+    signs = [-1.0 if name in signature.negated else 1.0 for name in own]
     target = raw.forward if hasattr(raw, "named_parameters") else raw
     parameters = inspect.signature(target)
     took: set[str] = set()
@@ -89,19 +90,27 @@ def with_gradient(
         given = [bound.arguments[name] for name in own]
         library = type(given[0]).__module__.partition(".")[0]
         if library == "torch":
-            found = by_torch(call, *given)
+            found = _signed(by_torch(call, *given), signs)
             took.add("tensors")
             return found
         # Where tensors came first, differences would hide that no gradient reaches them.
         if took == {"tensors"}:
             raise TypeError("the function takes tensors: their gradient counts")
         if library.startswith("jax"):
-            return by_jax(call, *given)
-        found = _by_differences(call, bound, own)
+            return _signed(by_jax(call, *given), signs)
+        found = _signed(_by_differences(call, bound, own), signs)
         took.add("arrays")
         return found
 
     return loss_and_gradient
+
+
+def _signed(found: Any, signs: Sequence[float]) -> Any:
+    """Gradients with respect to what the contract names, where the function takes minus that."""
+    if not isinstance(found, tuple):
+        return found
+    loss, *gradients = found
+    return (loss, *(sign * g for sign, g in zip(signs, gradients, strict=True)))
 
 
 def _by_differences(

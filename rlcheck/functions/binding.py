@@ -67,6 +67,7 @@ class Signature:
         fixed: hyper-parameters of the contract that the function does not name, and their values.
         defaulted: parameters left at their defaults.
         optional: those of `arguments` that have a default, and that default.
+        negated: those of `arguments` that are minus what the contract's are.
     """
 
     arguments: Mapping[str, Parameter]
@@ -75,6 +76,7 @@ class Signature:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     defaulted: tuple[str, ...] = ()
     optional: Mapping[str, Any] = field(default_factory=dict)
+    negated: frozenset[str] = frozenset()
 
     @property
     def names(self) -> frozenset[str]:
@@ -135,7 +137,8 @@ def bind_signature(
     positional = tuple(n for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY)
     defaults = {name: parameters[name].default for name in arguments}
     optional = {n: value for n, value in defaults.items() if value is not inspect.Parameter.empty}
-    return Signature(arguments, positional, extra, fixed, tuple(defaulted), optional)
+    negated = frozenset(name for name in arguments if words[name].negated)
+    return Signature(arguments, positional, extra, fixed, tuple(defaulted), optional, negated)
 
 
 def _parameters(raw: Any, contract: str) -> dict[str, inspect.Parameter]:
@@ -170,6 +173,7 @@ class _Meaning(NamedTuple):
     word: Parameter
     distance: int
     loose: bool = False
+    negated: bool = False
 
 
 def _meanings(
@@ -187,8 +191,16 @@ def _meanings(
         + [(alias, word.name) for word in free for alias in word.aliases]
     )
     read = {name: spellings.read(name) for name in parameters if name not in bind}
-    found = {n: _Meaning(named[r.meaning], r.distance, r.loose) for n, r in read.items() if r}
+    found = {
+        name: _Meaning(named[r.meaning], r.distance, r.loose, r.negated)
+        for name, r in read.items()
+        if r is not None and not (r.negated and _has_no_sign(named[r.meaning]))
+    }
     return found | {name: _Meaning(named[word], -1) for name, word in bind.items()}
+
+
+def _has_no_sign(word: Parameter) -> bool:
+    return word.flags or not word.axes
 
 
 def _by_own_name(

@@ -126,10 +126,12 @@ class BoundFunction:
         # What an argument means may depend on the others: `dones` beside `last_dones` marks starts.
         facts = {**facts, "bound": self.signature.names}
         named = self.signature.arguments.items()
-        return {n: self._argument(word, facts) for n, word in named} | dict(self.signature.extra)
+        return {n: self._argument(n, word, facts) for n, word in named} | dict(self.signature.extra)
 
-    def _argument(self, parameter: Parameter, facts: Facts) -> Any:
+    def _argument(self, own: str, parameter: Parameter, facts: Facts) -> Any:
         value = parameter.value(facts)
+        if own in self.signature.negated:
+            value = -np.asarray(value)
         if not parameter.axes or isinstance(value, list):  # a list is what the contract wants
             return value
         array = Axes(parameter.axes).arranged(np.asarray(value), self.plan.layout)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ABBREVIATIONS = {
     "adv": "advantage",
@@ -28,6 +28,7 @@ ABBREVIATIONS = {
 COMPOUNDS = re.compile(r"(old|new|ref|next|last|clip|value|per|not|non)(?=[a-z]{3})")
 """First parts of names that are often written without an underscore after them."""
 
+MINUS = re.compile(r"(^|(?<=_))(negative|neg|minus)_?(?=.)")
 TIME = {"t"}
 VALUES = {"v", "q", "value", "values", "qs", "vs"}
 """`v_t` and `q_t` are those of the next state in one library, and of this one in others."""
@@ -35,11 +36,19 @@ VALUES = {"v", "q", "value", "values", "qs", "vs"}
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A meaning, how far the spelling is from the surest one, and whether none is quite the same."""
+    """What a name means.
+
+    Args:
+        meaning: of the vocabulary's.
+        distance: from its surest spelling.
+        loose: whether no spelling of the vocabulary is quite the same.
+        negated: whether it means minus that: `neg_log_probs`.
+    """
 
     meaning: str
     distance: int
     loose: bool = False
+    negated: bool = False
 
 
 class Spellings:
@@ -67,7 +76,9 @@ class Spellings:
                 return None
             if meanings:
                 return Reading(min(meanings), looseness * (len(self._exact) + 1), loose=True)
-        return None
+        positive, signs = MINUS.subn("", plain(name))
+        within = self.read(positive) if signs == 1 else None
+        return None if within is None else replace(within, negated=True)
 
 
 def plain(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 import rlcheck
 from rlcheck.errors import UsageError
@@ -109,3 +110,29 @@ def test_discounts_of_a_transition():
         return reward_t + discount_t * v_t
 
     assert rlcheck.check(target, "td-target", max_examples=20).verdict == "passed"
+
+
+def test_minus_a_word_is_read_where_a_word_has_a_sign():
+    """Value and gradient are those of the contract's own word."""
+
+    def loss(neglogp, old_neglogp, adv, cliprange):
+        ratio = torch.exp(old_neglogp - neglogp)
+        clipped = ratio.clamp(1 - cliprange, 1 + cliprange)
+        return torch.max(-adv * ratio, -adv * clipped).mean()
+
+    def inverted(neglogp, old_neglogp, adv, cliprange):
+        return loss(old_neglogp, neglogp, adv, cliprange)
+
+    assert rlcheck.check(loss, "ppo-loss", max_examples=10).verdict == "passed"
+    report = rlcheck.check(inverted, "ppo-loss", max_examples=10)
+    assert report.diagnosis[0].fault == "ppo-loss/ratio-inverted"
+
+
+def test_minus_a_flag_is_not_read():
+    assert Spellings([("mask", "mask")]).read("neg_mask").negated
+
+    def kept(log_probs, neg_mask):
+        return (log_probs * neg_mask).sum(-1)
+
+    with pytest.raises(UsageError, match="neg_mask"):
+        rlcheck.check(kept, "sequence-log-probs", max_examples=10)
