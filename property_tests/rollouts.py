@@ -99,6 +99,7 @@ LAST_VALUE = Parameter(
         "bootstrap",
         "v_last",
     ),
+    perhaps="next_values",
 )
 TERMINATED = Parameter(
     "terminated",

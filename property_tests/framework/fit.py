@@ -101,17 +101,43 @@ def fit(raw: Any, contract: FunctionContract, options: Options) -> Fitted:
     _check_pins(contract, options.dialect)
     attempts: list[Attempt] = []
     for forms in _passes(raw, contract, signature, options.dialect):
-        for fitted in _combinations(raw, contract, signature, options.dialect, forms):
-            attempt = _try(fitted)
-            if attempt.agreeing == len(attempt.cases):
-                return _unless_batch_fault(attempt, attempts)
-            attempts.append(attempt)
+        for reading in _readings(raw, contract, options, signature):
+            if reading is not signature and any(_likeness(a) >= (1.0, 1.0) for a in attempts):
+                break  # a fault explains every answer: there is nothing to misread
+            for fitted in _combinations(raw, contract, reading, options.dialect, forms):
+                attempt = _try(fitted)
+                if attempt.agreeing == len(attempt.cases):
+                    return _unless_batch_fault(attempt, attempts)
+                attempts.append(attempt)
         if any(
             attempt.runs if _more_layouts(contract, forms) else attempt.answers
             for attempt in attempts
         ):
             break
     return _best(raw, contract, attempts)
+
+
+def _readings(
+    raw: Any, contract: FunctionContract, options: Options, signature: Signature
+) -> Iterator[Signature]:
+    """The signature, and what it is if a name of two meanings has the less usual one."""
+    yield signature
+    for own, word in signature.arguments.items():
+        if not word.perhaps or word.perhaps in signature.names or own in _stated(options):
+            continue
+        other = bind_signature(
+            raw,
+            contract.parameters,
+            contract=contract.name,
+            bind={**options.bind, word.perhaps: own},
+            constants=dict(options.constants),
+        )
+        yield replace(other, fixed={**signature.fixed, **other.fixed})
+
+
+def _stated(options: Options) -> set[str]:
+    """Names of which the user has said what they are."""
+    return {*options.bind, *options.bind.values()}
 
 
 def _unless_batch_fault(agreeing: Attempt, earlier: list[Attempt]) -> Fitted:

@@ -34,6 +34,7 @@ class Parameter:
         default: value of a hyper-parameter where a function does not take it; None asks for `--set`.
         flags: whether it is true or false, so that functions may want 0 and 1.
         carries: hyper-parameters whose value it holds, so that a function needs no word for them.
+        perhaps: another word of the contract that its aliases may mean as well.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Parameter:
     default: Any = None
     flags: bool = False
     carries: tuple[str, ...] = ()
+    perhaps: str = ""
 
     def value(self, facts: Facts) -> Any:
         """The argument for these canonical inputs."""

@@ -224,3 +224,23 @@ def test_flags_with_a_row_more_mark_the_rows_that_begin():
 def test_flags_with_a_row_more_read_one_row_early():
     report = rlcheck.check(storage_read_one_row_early, "gae", max_examples=20)
     assert report.diagnosis[0].fault == "gae/done-late"
+
+
+def every_step(reward, value, next_value, terminated, truncated, gamma, lmbda):
+    """`next_value` has a row for every step here; elsewhere it is the value after the last one."""
+    carry, out = 0.0, []
+    for t in reversed(range(len(reward))):
+        delta = reward[t] + gamma * next_value[t] * (1 - terminated[t]) - value[t]
+        carry = delta + gamma * lmbda * (1 - terminated[t]) * (1 - truncated[t]) * carry
+        out.insert(0, carry)
+    return np.stack(out)
+
+
+def through_the_time_limit(reward, value, next_value, terminated, truncated, gamma, lmbda):
+    return every_step(reward, value, next_value, terminated, 0 * truncated, gamma, lmbda)
+
+
+def test_a_name_of_two_meanings_has_the_one_that_fits():
+    assert rlcheck.check(every_step, "gae", max_examples=20).verdict == "passed"
+    report = rlcheck.check(through_the_time_limit, "gae", max_examples=20)
+    assert report.diagnosis[0].fault == "gae/truncation-ignored"
