@@ -131,7 +131,7 @@ PPO = (
     Pathology("rewards times 1000", ("critic-explains-nothing", "value-loss-explosion"),
         spoil="large_reward"),
     Pathology("terminal states bootstrapped", ("critic-explains-nothing", "value-loss-explosion",
-        "return-stuck"), spoil="no_terminal"),
+        "return-stuck", "terminal-bootstrap"), spoil="no_terminal"),
 )  # fmt: skip
 REINFORCE = (
     Pathology("learning rate 1", _TOO_LARGE, {"lr": 1.0}),

@@ -72,6 +72,7 @@ CAUSES = (
     faults.TARGET_ONLINE,
     faults.TARGET_NEVER,
     faults.TARGETS_REVERSED,
+    faults.TERMINAL_BOOTSTRAP,
     faults.WITHOUT_REWARDS,
     faults.POLICY_AGAINST,
     faults_language.STUCK_AT_LOG2,

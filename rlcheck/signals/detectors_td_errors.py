@@ -32,8 +32,13 @@ def targets_follow(log: Log) -> Finding:
     values, targets = means
     errors = log["td_error_mean"]
     _, here, there = np.intersect1d(values.steps, errors.steps, return_indices=True)
-    added, found = (targets.values - values.values)[here], errors.values[there]
-    added, found = added[found != 0], found[found != 0]
+    says, added, found = (
+        values.values[here],
+        (targets.values - values.values)[here],
+        errors.values[there],
+    )
+    known = found != 0
+    says, added, found = says[known], added[known], found[known]
     if len(found) < LEAST:
         return Unknown(f"{LEAST} records that hold td_error_mean are needed")
     span = (float(values.steps[0]), float(values.steps[-1]))
@@ -47,6 +52,17 @@ def targets_follow(log: Log) -> Finding:
             span,
             numbers,
             strength=0.95,
+        )
+    late = slice(-max(LEAST, len(found) // 2), None)
+    if _beyond_ends(log, says[late], added[late], found[late]):
+        return Alarm(
+            "terminal-bootstrap",
+            f"values around {show(float(np.median(says[late])))} should change by a mean TD error of "
+            f"{show(float(np.median(found[late])))} at the end of {steps(span)}, and targets change them "
+            f"by {show(float(np.median(added[late])))}: what is missing is one value an episode",
+            span,
+            numbers,
+            strength=0.85,
         )
     if _one_sided(found) and abs(weight) < _LOST:
         return Alarm(
@@ -67,6 +83,25 @@ def _reversed(log: Log, added: FloatArray, found: FloatArray) -> bool:
     horizon = 1.0 / max(1.0 - float(log.config.get("gamma", 0.99)), 1e-4)
     possible = -10.0 * horizon < float(np.median(added / found)) < -1.0
     return against >= MOSTLY and sure >= _SURE and possible and _opposed(added, found)
+
+
+def _beyond_ends(log: Log, values: FloatArray, added: FloatArray, errors: FloatArray) -> bool:
+    """Whether targets lack what TD errors lose at the end of an episode: gamma V(s') once in its length.
+
+    Then values settle where targets leave them, and the TD errors do not: their mean is about
+    -V / length. Both fluctuate together all the same, other than where targets are reversed.
+    """
+    lengths = log.first("episode_length")
+    if lengths is None or not len(lengths):
+        return False
+    share = float(np.median(-errors / values)) * float(
+        np.median(lengths.values[len(lengths) // 2 :])
+    )
+    left = np.mean(added * errors < _LOST * errors**2)
+    against = np.mean(values * errors < 0)
+    return bool(
+        min(left, against) >= _ONE_SIDE and 0.25 < share < 4.0 and not _opposed(added, errors)
+    )
 
 
 def _opposed(one: FloatArray, other: FloatArray) -> bool:
@@ -90,15 +125,17 @@ DETECTORS: tuple[Detector, ...] = (
         "with weights of 1 and more. What targets add to values therefore has the sign of the mean TD "
         "error of the same rollout, rises and falls with it, and is at least as large, in any task and "
         "on any scale. One alarm needs opposite signs in four of five records (3.4 standard deviations "
-        "more than half), a rank correlation below -0.2, and a possible size; the other one TD errors of "
-        "one sign in nine of ten records, of which the targets hold less than three tenths.",
+        "more than half), a rank correlation below -0.2, and a possible size; the second one TD errors "
+        "of one sign in nine of ten records, of which targets hold less than three tenths; the third "
+        "the same at the end of the run, where the TD errors are those of values that are lost at the end "
+        "of each episode (a quarter to four times -value / length).",
         (
             need("value_mean", least=LEAST),
             need("value_target_mean", least=LEAST),
             need("td_error_mean", least=LEAST),
         ),
         targets_follow,
-        (faults.TARGETS_REVERSED, faults.WITHOUT_REWARDS),
+        (faults.TARGETS_REVERSED, faults.TERMINAL_BOOTSTRAP, faults.WITHOUT_REWARDS),
         ("value_mean", "value_target_mean", "td_error_mean"),
     ),
 )

@@ -312,6 +312,9 @@ SICK: tuple[Story, ...] = (
         rng, value_mean=50 * _T, value_target_mean=80 + 60 * _T, episode_return=-300.0 - 20 * _T)),
     Story("targets against their TD errors, returns of either sign", "value-targets-reversed",
         lambda rng: _reports(rng, -8.0)),
+    Story("targets that go on beyond the end", "terminal-bootstrap", lambda rng: _log(
+        rng, value_mean=_rise(5, 60), value_target_mean=_rise(12, 66, 0.33), episode_length=20.0,
+        td_error_mean=1.0 - _rise(0.2, 4.0), episode_return=20.0)),
     Story("targets that hold no rewards", "targets-without-rewards", lambda rng: _log(
         rng, value_mean=_curve(0.01, rng, 1.0), value_target_mean=_curve(0.01, rng, 1.0),
         td_error_mean=1.0, episode_return=20.0)),

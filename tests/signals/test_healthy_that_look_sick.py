@@ -144,6 +144,16 @@ HEALTHY = {
         value_mean=0.05 * T, value_target_mean=10 + RNG.standard_normal(COUNT),
         td_error_mean=1.0 - 0.001 * RNG.standard_normal(COUNT), episode_return=noisy(20.0),
         explained_variance=0.05 * RNG.standard_normal(COUNT) + 0.02),
+    "values that are too large at first, and fall": log(
+        value_mean=20 * np.exp(-2 * T), value_target_mean=noisy(16 * np.exp(-2 * T), 0.01),
+        td_error_mean=-noisy(0.4 * np.exp(-2 * T)), episode_length=noisy(40.0),
+        episode_return=noisy(3.0)),
+    "a critic that is right, in episodes that end": log(
+        value_mean=noisy(20.0, 0.01), td_error_mean=0.02 * RNG.standard_normal(COUNT) - 0.01,
+        value_target_mean=20 + 0.1 * RNG.standard_normal(COUNT), episode_length=noisy(20.0),
+        episode_return=noisy(20.0)),
+    "targets of one step": log(
+        value_mean=5 * T, value_target_mean=5 * T + 0.8, td_error_mean=0.8, episode_return=noisy(20.0)),
     "TD errors and advantages around 0": log(
         value_mean=noisy(20.0), td_error_mean=0.01 * RNG.standard_normal(COUNT),
         value_target_mean=20 + 0.1 * RNG.standard_normal(COUNT), episode_return=RISING),
