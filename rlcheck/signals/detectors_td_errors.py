@@ -127,8 +127,8 @@ DETECTORS: tuple[Detector, ...] = (
         "on any scale. One alarm needs opposite signs in four of five records (3.4 standard deviations "
         "more than half), a rank correlation below -0.2, and a possible size; the second one TD errors "
         "of one sign in nine of ten records, of which targets hold less than three tenths; the third "
-        "the same at the end of the run, where the TD errors are those of values that are lost at the end "
-        "of each episode (a quarter to four times -value / length).",
+        "the same at the end of the run, where the TD errors are those of values that are lost at the "
+        "end of each episode (a quarter to four times -value / length).",
         (
             need("value_mean", least=LEAST),
             need("value_target_mean", least=LEAST),

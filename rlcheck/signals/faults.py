@@ -204,8 +204,8 @@ TERMINAL_BOOTSTRAP = fault(
     "The critic's targets go on beyond terminal states.",
     "Values stay where targets leave them, though rewards and the ends of episodes say that they are too "
     "large by one value an episode: targets count gamma V(s') after a terminal state, too, where V(s') "
-    "is that of the next episode's start or of a state from which nothing follows. Ending costs nothing, so "
-    "that the policy does not learn to avoid it, or to seek it.",
+    "is that of the next episode's start or of a state from which nothing follows. Ending costs nothing, "
+    "so that the policy does not learn to avoid it, or to seek it.",
     "Multiply V(s') by (1 - terminated) in the target, with the flag of the step that ended.",
     "The target of the critic, the estimate of advantages, the flags as they are stored.",
     "https://arxiv.org/abs/1712.00378",
