@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,7 +130,9 @@ def bind_signature(
             defaulted.append(name)
         else:
             word = words[name].word if name in words else None
-            raise BindingError(_unknown(raw, name, word, vocabulary, contract, parameters))
+            given = {words[n].word.name for n in chosen} | {*constants, *bind, *bind.values()}
+            free = [each for each in vocabulary if each.name not in given]
+            raise BindingError(_unknown(raw, name, word, free, contract))
     known = {parameter.name for parameter in vocabulary if parameter.hyper}
     named = {word.name for word in arguments.values()}
     fixed = {w.name: w.default for w in vocabulary if w.default is not None and w.name not in named}
@@ -259,10 +262,10 @@ def _unknown(
     raw: Any,
     name: str,
     word: Parameter | None,
-    vocabulary: Sequence[Parameter],
+    free: Sequence[Parameter],
     contract: str,
-    parameters: Mapping[str, inspect.Parameter],
 ) -> str:
+    """Why a name cannot be given anything; `free` are the words that no other name means."""
     what = name_of(raw)
     if name in ("self", "cls"):
         return (
@@ -274,21 +277,21 @@ def _unknown(
             f"{what} has two parameters that mean {word.name!r} to the contract {contract!r}, one "
             f"of them {name!r}; say with --bind NAME=PARAMETER what each of them is"
         )
-    known = ", ".join(parameter.describe() for parameter in vocabulary)
+    guess = _closest(name, free)
+    perhaps = f" (if it is {guess.describe()}: --bind {name}={guess.name})" if guess else ""
+    known = ", ".join(parameter.describe() for parameter in free if parameter.meaning)
     return (
-        f"{what} requires {name!r}, which the contract {contract!r} does not know"
-        f"{did_you_mean(name, _aliases(vocabulary)) if _close(name, vocabulary) else ''}; "
-        f"say what it is with --bind {name}=PARAMETER or give it a value with --set {name}=VALUE; "
-        f"the contract provides: {known}"
+        f"{what} requires {name!r}, which the contract {contract!r} does not know; "
+        f"say what it is with --bind {name}=PARAMETER{perhaps} or give it a value with "
+        f"--set {name}=VALUE; what it does not take yet: {known or 'nothing'}"
     )
 
 
-def _aliases(vocabulary: Sequence[Parameter]) -> list[str]:
-    return [alias for parameter in vocabulary for alias in (parameter.name, *parameter.aliases)]
-
-
-def _close(name: str, vocabulary: Sequence[Parameter]) -> bool:
-    return "did you mean" in did_you_mean(name, _aliases(vocabulary))
+def _closest(name: str, free: Sequence[Parameter]) -> Parameter | None:
+    """The word with the spelling most like it, if any is."""
+    owners = {alias: word for word in reversed(free) for alias in (word.name, *word.aliases)}
+    close = difflib.get_close_matches(name.lower(), owners, n=1)
+    return owners[close[0]] if close else None
 
 
 def _refuse_unused(
