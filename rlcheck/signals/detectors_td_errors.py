@@ -14,6 +14,7 @@ import numpy as np
 
 from rlcheck.signals import faults
 from rlcheck.signals.detectors_value_means import LEAST, MOSTLY, TOO_FEW, both
+from rlcheck.signals.detectors_values import largest_value
 from rlcheck.signals.findings import Alarm, Clear, Detector, Finding, Unknown, need, show, steps
 from rlcheck.signals.series import FloatArray, Log
 
@@ -89,10 +90,13 @@ def _beyond_ends(log: Log, values: FloatArray, added: FloatArray, errors: FloatA
     """Whether targets lack what TD errors lose at the end of an episode: gamma V(s') once in its length.
 
     Then values settle where targets leave them, and the TD errors do not: their mean is about
-    -V / length. Both fluctuate together all the same, other than where targets are reversed.
+    -V / length. Both fluctuate together all the same, other than where targets are reversed. Targets that
+    rewards cannot add up to, even without an end, are those of larger rewards.
     """
-    lengths = log.first("episode_length")
-    if lengths is None or not len(lengths):
+    lengths, bound = log.first("episode_length"), largest_value(log)
+    if lengths is None or not len(lengths) or bound is None:
+        return False
+    if np.median(np.abs(values + added)) > bound:
         return False
     share = float(np.median(-errors / values)) * float(
         np.median(lengths.values[len(lengths) // 2 :])
