@@ -2,15 +2,17 @@
 
     y        = r + gamma (1 - terminated) Q_target(s', mu_target(s'))
     L_critic = 0.5 mean (Q(s, a) - y)^2
-    L_actor  = -mean Q(s, mu(s)),   the gradient reaching the actor through the action
+    L_actor  = mean(-Q(s, mu(s)) + c z(s)^2),   mu(s) = tanh(z(s)),
+               the gradient reaching the actor through the action
 
-Actions are those of a tanh network plus Gaussian noise; both target networks follow by Polyak
-averaging.
+Actions are those of the actor plus Gaussian noise; both target networks follow by Polyak averaging.
+The small cost c keeps tanh out of saturation: at the wrong end of the range its derivative vanishes,
+and the actor stays there however clearly the critic points the other way.
 
 Run: `python -m reference_agents ddpg --env Pendulum-v1 --steps 30000 --seeds 10 --out runs/ddpg`
 
 References: Silver et al. 2014 (deterministic policy gradient); Lillicrap et al. 2016,
-arXiv:1509.02971.
+arXiv:1509.02971; Andrychowicz et al. 2017, arXiv:1707.01495 (the cost of z).
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ class DDPGConfig:
     buffer_size: int
     tau: float
     noise: float
+    saturation_cost: float
     hidden: tuple[int, ...]
 
 
@@ -63,7 +66,7 @@ class DDPGComponents(NamedTuple):
 
 
 class Actor(nn.Module):
-    """mu(s) in (-1, 1) of S seeds, [S, B, O] -> [S, B, D].
+    """mu(s) = tanh(z(s)) in (-1, 1) of S seeds, [S, B, O] -> [S, B, D].
 
     Args:
         sizes: widths of observation, hidden layers and the action's dimension.
@@ -72,15 +75,19 @@ class Actor(nn.Module):
 
     def __init__(self, sizes: Sequence[int], streams: SeedStreams) -> None:
         super().__init__()
-        self.net = StackedMLP(sizes, streams, activation="relu", output_gain=0.01)
+        self.net = StackedMLP(sizes, streams, activation="tanh", output_gain=0.01)
+
+    def before_tanh(self, observations: Tensor) -> Tensor:
+        """z(s): [S, B, O] -> [S, B, D]."""
+        return self.net(observations)
 
     def forward(self, observations: Tensor) -> Tensor:
         """[S, B, O] -> [S, B, D]."""
-        return self.net(observations).tanh()
+        return self.before_tanh(observations).tanh()
 
 
 class QNetwork(nn.Module):
-    """Q(s, a) of S seeds, ([S, B, O], [S, B, D]) -> [S, B].
+    """Q(s, a) of S seeds, ([S, B, O], [S, B, D]) -> [S, B]; smooth in a, which the actor climbs.
 
     Args:
         sizes: width of observation and action together, and of the hidden layers.
@@ -89,7 +96,7 @@ class QNetwork(nn.Module):
 
     def __init__(self, sizes: Sequence[int], streams: SeedStreams) -> None:
         super().__init__()
-        self.net = StackedMLP([*sizes, 1], streams, activation="relu")
+        self.net = StackedMLP([*sizes, 1], streams, activation="tanh")
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
         """([S, B, O], [S, B, D]) -> [S, B]."""
@@ -154,8 +161,10 @@ class DDPG(OffPolicy):
         grad_norms = self.critic_optimiser.step(loss * self.env.num_seeds)
 
         # --- actor ---
-        climbed = self.critic(batch.observations, self.actor(batch.observations))
-        self.actor_optimiser.step(-climbed.mean() * self.env.num_seeds)
+        before_tanh = self.actor.before_tanh(batch.observations)
+        climbed = self.critic(batch.observations, before_tanh.tanh())
+        cost = self.config.saturation_cost * before_tanh.square().mean()
+        self.actor_optimiser.step((cost - climbed.mean()) * self.env.num_seeds)
 
         # --- target networks ---
         self.components.polyak_update(self.target_actor, self.actor, tau=self.config.tau)
@@ -203,8 +212,9 @@ def make_ddpg(
     gradient_steps: int = 1,
     learning_starts: int = 1000,
     buffer_size: int = 50_000,
-    tau: float = 0.005,
-    noise: float = 0.1,
+    tau: float = 0.02,
+    noise: float = 0.3,
+    saturation_cost: float = 0.01,
     hidden: Sequence[int] = (64, 64),
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
@@ -226,6 +236,7 @@ def make_ddpg(
         buffer_size: transitions kept.
         tau: weight of the online networks in each move of the target networks.
         noise: standard deviation of the exploration noise, in half-widths of the action's range.
+        saturation_cost: c, weight of the squared outputs in front of tanh, in units of Q.
         hidden: widths of the hidden layers of actor and critic.
         device, dtype: where and in which precision to compute.
         td_target, value_loss, polyak_update: the components; a replacement takes the arguments of
