@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from property_tests.framework.records import Case
 from property_tests.scenarios import Observation, Prepared
 from rlcheck.contracts import Options
 from rlcheck.errors import BindingError
-from rlcheck.functions.arrays import Kind
+from rlcheck.functions.arrays import Kind, describe
 from rlcheck.functions.binding import Parameter, bind_signature, name_of
 from rlcheck.functions.hints import installed
 from rlcheck.functions.modules import make_module, make_tensor, named_tensors, set_tensors
@@ -74,10 +75,17 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A user's function and how it is called."""
+    """A user's function and how it is called.
+
+    Args:
+        call: (target, online, tau) -> what it returns.
+        form: of the two networks.
+        returns: whether the new target is what it returns, as where arrays cannot be written to.
+    """
 
     call: Callable[[Any, Any, float], Any]
     form: Form
+    returns: bool = False
 
 
 def _parts(numbers: np.ndarray, names: dict[str, slice]) -> dict[str, np.ndarray]:
@@ -118,6 +126,7 @@ FORMS = (
     Form(_as_tensors, False),
     Form(_as_arrays, False),
 )
+RETURNS = "it returns the new target and leaves the old one as it was: use what it returns"
 _PROBE: Case = {
     "tau": 0.25,
     "target": np.array([1.0, 2.0, 3.0, 4.0]),
@@ -157,7 +166,8 @@ def prepare(raw: Any, options: Options) -> Prepared:
     # Without torch, only dicts of arrays are left.
     forms = FORMS if installed(Kind.TORCH) else FORMS[-1:]
     running, reason = [], ""
-    for update in (Update(call, form) for form in forms):
+    for form, returns in itertools.product(forms, (False, True)):
+        update = Update(call, form, returns)
         try:
             shown = play(update, _PROBE)
         except Exception as error:
@@ -173,6 +183,7 @@ def prepare(raw: Any, options: Options) -> Prepared:
         )
     chosen = next((update for changes, update in running if changes), running[0][1])
     notes = () if chosen.form.buffers else ("it takes parameters only: buffers were not tested",)
+    notes += (RETURNS,) if chosen.returns else ()
     can = frozenset({"buffers"} if chosen.form.buffers else ())
     return Prepared(chosen, can, notes)
 
@@ -180,20 +191,25 @@ def prepare(raw: Any, options: Options) -> Prepared:
 def play(subject: Update | ModelSubject, facts: Case) -> Observation:
     """The target after every update, and after the online network was changed once more."""
     if isinstance(subject, ModelSubject):
-        form, conventions = Form(_as_model_state, True), (facts["tau_weighs"], facts["buffers"])
+        form, returns = Form(_as_model_state, True), False
+        conventions = (facts["tau_weighs"], facts["buffers"])
 
         def by_model(target: Any, online: Any, tau: float) -> Any:
             subject.model(target, online, tau, *conventions)
 
         call: Callable[[Any, Any, float], Any] = by_model
     else:
-        form, call = subject.form, subject.call
+        form, call, returns = subject.form, subject.call, subject.returns
     target, target_tensors = form.make(facts["target"])
     online, online_tensors = form.make(facts["online"][0])
     after, kept = [], []
     for numbers in facts["online"]:
+        if returns:  # what learns in such a program is replaced, never written to
+            online, online_tensors = form.make(numbers)
         _set(online_tensors(), numbers)
-        call(target, online, float(facts["tau"]))
+        returned = call(target, online, float(facts["tau"]))
+        if returns:
+            target, target_tensors = _returned(returned, target_tensors())
         after.append(_read(target_tensors()))
         kept.append(_read(online_tensors()))
     _set(online_tensors(), facts["online"][-1] + 100.0)
@@ -203,6 +219,22 @@ def play(subject: Update | ModelSubject, facts: Case) -> Observation:
         "online_set": np.array(facts["online"])[:, : len(kept[0])],
         "target_later": _read(target_tensors()),
     }
+
+
+def _returned(returned: Any, before: dict[str, Any]) -> Network:
+    """What was returned, as the next target, and its tensors by name.
+
+    Raises:
+        TypeError: it is no such network as the one that was handed in.
+    """
+    if isinstance(returned, tuple) and returned and isinstance(returned[0], (dict, list)):
+        returned = returned[0]
+    if isinstance(returned, dict) and returned.keys() == before.keys():
+        return returned, lambda: returned
+    if isinstance(returned, (list, tuple)) and len(returned) == len(before):
+        named = dict(zip(before, returned, strict=True))
+        return list(returned), lambda: named
+    raise TypeError(f"it returned {describe(returned)}, not a network like the target")
 
 
 def _set(tensors: dict[str, Any], numbers: np.ndarray) -> None:

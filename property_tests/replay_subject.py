@@ -46,6 +46,12 @@ METHODS = {
     "sample": ("sample_batch", "get_batch"),
     "update_priorities": ("update_priority", "set_priorities", "batch_update", "update"),
 }
+VERBS = {
+    "add": ("add", "push", "store", "append", "put", "insert", "remember", "record", "save"),
+    "sample": ("sample", "draw", "get"),
+    "update_priorities": ("update", "set"),
+}
+"""First words of names such as `store_transition` and `draw_batch`."""
 HYPERS = {
     "capacity": ("buffer_size", "max_size", "maxlen", "size", "max_len", "buffer_capacity"),
     "alpha": ("priority_exponent", "prioritized_replay_alpha", "per_alpha", "omega", "prob_alpha"),
@@ -131,6 +137,11 @@ def method(raw: Any, name: str, bind: Mapping[str, str]) -> Callable[..., Any]:
     for own in (bind.get(name, name), *METHODS[name]):
         if callable(getattr(raw, own, None)):
             return getattr(raw, own)
+    called = [own for own in dir(raw) if own.partition("_")[0] in VERBS[name]]
+    if name == "update_priorities":
+        called = [own for own in called if "priorit" in own]
+    if len(called) == 1 and callable(getattr(raw, called[0])):
+        return getattr(raw, called[0])
     raise BindingError(
         f"{type(raw).__name__} has no method {name!r}; a replay buffer has `add`, `sample(n)` (and "
         f"`update_priorities` if prioritised); say what yours is called with --bind {name}=METHOD"

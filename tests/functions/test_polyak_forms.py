@@ -1,0 +1,87 @@
+"""Updates of a target network that return the new target instead of writing to the old one."""
+
+import jax
+import numpy as np
+import pytest
+import torch
+
+import rlcheck
+from property_tests import polyak_update, replay_buffer
+from property_tests.scenario_contract import row
+
+
+def tree(target_params, online_params, tau):
+    return jax.tree.map(lambda t, o: (1 - tau) * t + tau * o, target_params, online_params)
+
+
+def dict_of_new_arrays(target, source, tau):
+    return {name: tau * source[name] + (1 - tau) * target[name] for name in target}
+
+
+def list_of_new_tensors(online_parameters, target_parameters, tau):
+    pairs = zip(target_parameters, online_parameters, strict=True)
+    return [t.detach().lerp(o.detach(), tau) for t, o in pairs]
+
+
+def tuple_of_both(target, online, tau):
+    return dict_of_new_arrays(target, online, tau), tau
+
+
+@pytest.mark.parametrize("update", [tree, dict_of_new_arrays, list_of_new_tensors, tuple_of_both])
+def test_a_returned_target_counts(update):
+    assert row(polyak_update.SCENARIO, update, update.__name__, size=20).failed == ()
+
+
+def test_the_report_says_that_the_target_is_what_is_returned():
+    report = rlcheck.check(tree, "polyak-update", max_examples=10)
+    assert any("returns the new target" in note for note in report.notes)
+
+
+def undecayed(target_params, online_params, tau):
+    return jax.tree.map(lambda t, o: t + tau * o, target_params, online_params)
+
+
+def thrown_away(target, online, tau):
+    """Computed and neither written nor returned."""
+    dict_of_new_arrays(target, online, tau)
+
+
+@pytest.mark.parametrize(
+    ("update", "fault"), [(undecayed, "target-not-decayed"), (thrown_away, "never-updated")]
+)
+def test_faults_of_returned_targets_are_named(update, fault):
+    found = row(polyak_update.SCENARIO, update, update.__name__, size=20)
+    assert found.named == f"polyak-update/{fault}"
+
+
+def writes_and_returns(target, online, tau):
+    with torch.no_grad():
+        for t, o in zip(target.parameters(), online.parameters(), strict=True):
+            t.copy_((1 - tau) * t + tau * o)
+        for t, o in zip(target.buffers(), online.buffers(), strict=True):
+            t.copy_(o)
+    return target
+
+
+def test_what_writes_in_place_is_judged_by_what_it_writes():
+    assert row(polyak_update.SCENARIO, writes_and_returns, "writes", size=20).failed == ()
+
+
+class OtherWords:
+    """Methods by verbs with an object: `store_transition`, `draw_batch`."""
+
+    def __init__(self, capacity):
+        self.capacity, self.rows, self.count = capacity, [None] * capacity, 0
+
+    def store_transition(self, obs, action, reward, next_obs, terminated, truncated):
+        row = (obs.copy(), action, reward, next_obs.copy(), terminated, truncated)
+        self.rows[self.count % self.capacity] = row
+        self.count += 1
+
+    def draw_batch(self, n):
+        index = np.random.randint(min(self.count, self.capacity), size=n)
+        return tuple(np.array(c) for c in zip(*(self.rows[i] for i in index), strict=True))
+
+
+def test_methods_are_read_by_their_verb():
+    assert row(replay_buffer.SCENARIO, OtherWords, "other words", size=10).failed == ()
