@@ -24,6 +24,7 @@ class Rollouts:
     def __init__(self) -> None:
         self._before: dict[str, Any] | None = None
         self._passed = _LEAST_ROWS
+        self._refused = False
         self._products = np.zeros(3)
 
     def ended(self, model: Any) -> dict[str, Any]:
@@ -34,7 +35,7 @@ class Rollouts:
         """
         buffer = model.rollout_buffer
         self._passed += buffer.values.size
-        if self._passed >= _LEAST_ROWS and _can_evaluate(model):
+        if self._passed >= _LEAST_ROWS and not self._refused and _can_evaluate(model):
             self._passed = 0
             self._before = _rows(buffer, bool(getattr(model, "normalize_advantage", False)))
         return {
@@ -54,9 +55,14 @@ class Rollouts:
         rows, self._before = self._before, None
         if rows is None or model.policy.training:
             return
-        with torch.no_grad():
-            observations, actions = _tensors(rows, model)
-            after = model.policy.evaluate_actions(observations, actions)[1]
+        observations, actions = _tensors(rows, model)
+        try:
+            with torch.no_grad():
+                after = model.policy.evaluate_actions(observations, actions)[1]
+        except (RuntimeError, TypeError, ValueError):
+            # A policy of the user's own, or NaN in it: that must not end the training here.
+            self._refused = True
+            return
         change = np.clip(after.cpu().numpy().astype(float).ravel() - rows["log_probs"], -1.0, 1.0)
         wanted = rows["advantages"]
         self._products += (wanted @ change, wanted @ wanted, change @ change)
@@ -98,7 +104,7 @@ def _rows(buffer: Any, normalised: bool) -> dict[str, Any]:
     seen, advantages = buffer.observations, (buffer.returns - buffer.values)[at].astype(float)
     return {
         "observations": {k: v[at] for k, v in seen.items()} if isinstance(seen, dict) else seen[at],
-        "actions": buffer.actions[at].copy(),
+        "actions": buffer.actions[at].astype(np.float32),  # as the buffer hands them to an update
         "log_probs": buffer.log_probs[at].astype(float),
         "advantages": advantages - advantages.mean() if normalised else advantages,
     }

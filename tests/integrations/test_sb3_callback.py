@@ -113,6 +113,20 @@ def test_observations_of_several_parts_and_policies_with_more_inputs():
     assert reader.metrics() == {}
 
 
+def test_a_policy_that_refuses_is_not_asked_again_and_the_training_goes_on():
+    model, watching = ppo(), callback()
+
+    def refuses(obs, actions):
+        if not torch.is_grad_enabled():
+            raise RuntimeError("asked outside of an update")
+        return type(model.policy).evaluate_actions(model.policy, obs, actions)
+
+    model.policy.evaluate_actions = refuses
+    model.learn(64 * 4, callback=watching)
+    assert model.num_timesteps == 64 * 4
+    assert "advantage_logprob_correlation" not in watching.watch._history.log().signals
+
+
 class Doomed:
     """Reports NaN for the loss from the start, whatever the model does."""
 
