@@ -152,7 +152,7 @@ class NormalizedA2C:
         venv = DummyVecEnv([make_env] * 4)
         self.venv = VecNormalize(venv, norm_obs=True, norm_reward=True, gamma=gamma)
         self.model = A2C(
-            "MlpPolicy", self.venv, seed=seed, gamma=gamma, n_steps=16, learning_rate=2e-3,
+            "MlpPolicy", self.venv, seed=seed, gamma=gamma, n_steps=8, learning_rate=4e-3,
             gae_lambda=0.95, use_rms_prop=False, policy_kwargs=SMALL,
         )  # fmt: skip
 

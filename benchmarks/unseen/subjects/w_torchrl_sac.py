@@ -22,8 +22,10 @@ class Critic(nn.Module):
 
 
 class TorchRLSAC:
-    def __init__(self, env, *, seed=0, gamma=0.99, warmup=300, batch_size=64, lr=1e-3, tau=0.01):
-        self.env, self.seed, self.warmup = env, seed, warmup
+    def __init__(
+        self, env, *, seed=0, gamma=0.99, warmup=500, every=4, batch_size=256, lr=3e-3, tau=0.03
+    ):
+        self.env, self.seed, self.warmup, self.every = env, seed, warmup, every
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
         d, space = env.observation_space.shape[0], env.action_space
@@ -101,7 +103,7 @@ class TorchRLSAC:
             }))  # fmt: skip
             obs = self.env.reset()[0] if terminated or truncated else nxt
             self.t += 1
-            if self.t >= self.warmup:
+            if self.t >= self.warmup and self.t % self.every == 0:
                 self.update()
         return self
 
