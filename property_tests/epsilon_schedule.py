@@ -37,6 +37,9 @@ from rlcheck.functions.calling import Malformed
 SLACK = 1e-6
 """Rounding in float32 of numbers between 0 and 1."""
 
+LONG = 40
+"""Decays of more steps are not tried at every step."""
+
 VOCABULARY = (
     Parameter(
         "step", "", "counted from 0", aliases=("t", "steps_done", "global_step", "timestep", "k")
@@ -53,33 +56,41 @@ VOCABULARY = (
             "initial_epsilon",
             "start_eps",
         ),
+        hyper=True,
     ),
     Parameter(
         "end",
         "",
         "epsilon from step `decay_steps` on",
         aliases=("end_e", "eps_end", "epsilon_end", "final", "final_epsilon", "end_eps"),
+        hyper=True,
     ),
     Parameter(
         "decay_steps",
         "",
         "length of the decay",
         aliases=("duration", "eps_decay", "epsilon_decay", "decay", "total_steps", "num_steps"),
+        hyper=True,
     ),
 )
 
 
 def cases(domain: Domain) -> st.SearchStrategy[Case]:
-    """A schedule that falls, and every step until after its end."""
+    """A schedule that falls, and every step until after its end; of a long one, those that tell."""
     levels = st.sampled_from([(1.0, 0.1), (0.5, 0.05), (1.0, 0.02), (0.9, 0.3), (0.4, 0.1)])
     return st.tuples(levels, st.integers(1, 9)).map(
-        lambda drawn: {
-            "start": drawn[0][0],
-            "end": drawn[0][1],
-            "decay_steps": drawn[1],
-            "step": np.arange(2 * drawn[1] + 3),
-        }
+        lambda drawn: _case(
+            {"start": drawn[0][0], "end": drawn[0][1], "decay_steps": drawn[1]} | dict(domain.fixed)
+        )
     )
+
+
+def _case(settings: dict[str, Any]) -> Case:
+    last = int(settings["decay_steps"])
+    if last <= LONG:
+        return {**settings, "step": np.arange(2 * last + 3)}
+    parts = [np.arange(4), np.arange(last - 3, last + 4), np.linspace(0, 2 * last, 2 * LONG)]
+    return {**settings, "step": np.unique(np.concatenate(parts).astype(int))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +110,13 @@ def prepare(raw: Any, options: Options) -> Prepared:
         constants=options.constants,
     )
     own = {name: parameter.name for name, parameter in signature.arguments.items()}
-    missing = [p.name for p in VOCABULARY if p.name not in own.values()]
+    missing = [p for p in VOCABULARY if p.name not in signature.known]
     if missing:
+        name = missing[0].name
+        own_value = f", or its value with --set {name}=VALUE" if missing[0].hyper else ""
         raise BindingError(
             f"{name_of(raw)} must take `step`, `start`, `end` and `decay_steps`; say which of its "
-            f"parameters means {missing[0]!r} with --bind {missing[0]}=PARAMETER"
+            f"parameters means {name!r} with --bind {name}=PARAMETER{own_value}"
         )
 
     def call(facts: dict[str, Any]) -> Any:
@@ -111,7 +124,7 @@ def prepare(raw: Any, options: Options) -> Prepared:
         positional = [arguments.pop(name) for name in signature.positional]
         return raw(*positional, **arguments, **signature.extra)
 
-    return Prepared(Schedule(call))
+    return Prepared(Schedule(call), fixed=tuple(sorted(signature.fixed.items())))
 
 
 def play(schedule: Schedule, facts: Case) -> Observation:

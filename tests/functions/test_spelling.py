@@ -136,3 +136,30 @@ def test_minus_a_flag_is_not_read():
 
     with pytest.raises(UsageError, match="neg_mask"):
         rlcheck.check(kept, "sequence-log-probs", max_examples=10)
+
+
+class Schedule:
+    """Settings in an object, the step alone in the call."""
+
+    def __init__(self, start, end, steps):
+        self.start, self.end, self.steps = start, end, steps
+
+    def value(self, step):
+        return self.start + (self.end - self.start) * min(step / self.steps, 1.0)
+
+    def without_end(self, step):
+        return self.start + (self.end - self.start) * step / self.steps
+
+
+def test_a_schedule_with_settings_of_its_own():
+    settings = {"start": 1.0, "end": 0.02, "decay_steps": 50_000}
+    own = Schedule(1.0, 0.02, 50_000)
+    report = rlcheck.check(own.value, "epsilon-schedule", constants=settings, max_examples=10)
+    assert report.verdict == "passed"
+    report = rlcheck.check(own.without_end, "epsilon-schedule", constants=settings, max_examples=10)
+    assert report.diagnosis[0].fault == "epsilon-schedule/not-cut-off"
+
+
+def test_a_schedule_whose_settings_are_unknown_asks_for_them():
+    with pytest.raises(UsageError, match="--set start=VALUE"):
+        rlcheck.check(Schedule(1.0, 0.02, 10).value, "epsilon-schedule", max_examples=10)
