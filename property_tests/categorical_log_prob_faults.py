@@ -86,11 +86,25 @@ def _shifted_action(by):
     return model
 
 
-def _actions_of_other_rows(by):
+def _actions_of_other_rows(other):
     def model(logits, actions, mask):
-        return _at(log_softmax(logits, mask), np.roll(actions, by))
+        return _at(log_softmax(logits, mask), other(actions))
 
     return model
+
+
+def _states_of_other_rows(other):
+    def model(logits, actions, mask):
+        return _at(other(log_softmax(logits, mask)), actions)
+
+    return model
+
+
+_OTHER_ROWS = (
+    lambda rows: np.roll(rows, 1, axis=0),
+    lambda rows: np.roll(rows, -1, axis=0),
+    lambda rows: rows[::-1],
+)
 
 
 def _column(logits, actions, mask):
@@ -263,12 +277,15 @@ _FAULTS: tuple[FaultyVersion, ...] = (
     ),
     FaultyVersion(
         "actions-of-other-rows",
-        _actions_of_other_rows(1),
+        _actions_of_other_rows(_OTHER_ROWS[0]),
         "states are paired with the actions of other states",
         "Actions are one row off, or were shuffled apart.",
         "Index states and actions with the same permutation.",
         "an off-by-one in the stored actions, two shuffles",
-        variants=(_actions_of_other_rows(-1),),
+        variants=(
+            *map(_actions_of_other_rows, _OTHER_ROWS[1:]),
+            *map(_states_of_other_rows, _OTHER_ROWS),
+        ),
     ),
     FaultyVersion(
         "column-returned",

@@ -175,6 +175,10 @@ def average(logits: torch.Tensor, actions):
     return Categorical(logits=logits).log_prob(actions).mean()
 
 
+def states_backwards(logits: torch.Tensor, actions):
+    return F.log_softmax(logits, -1).flip(0).gather(1, actions[:, None]).squeeze(1)
+
+
 FAULTY = {
     "not-normalised": (picks_the_logit,),
     "probability-for-log-probability": (picks_the_probability,),
@@ -184,7 +188,7 @@ FAULTY = {
     "likeliest-action": (greedy,),
     "all-actions": (ungathered,),
     "action-index-shifted": (counts_from_one,),
-    "actions-of-other-rows": (rolled,),
+    "actions-of-other-rows": (rolled, states_backwards),
     "column-returned": (unsqueezed,),
     "whole-axis-indexed": (sliced,),
     "wrong-logarithm": (bits,),
@@ -207,7 +211,7 @@ def test_faulty_functions_are_caught_and_named():
     assert share >= 0.85
 
 
-@pytest.mark.parametrize("function", [softmax_head, unsqueezed, detached])
+@pytest.mark.parametrize("function", [softmax_head, unsqueezed, detached, states_backwards])
 def test_the_commonest_faults_are_named_through_the_public_interface(function):
     report = rlcheck.check(function, CONTRACT, max_examples=20)
     expected = next(fault for fault, found in FAULTY.items() if function in found)
