@@ -117,6 +117,13 @@ def _plus_values(model: Model) -> Model:
     return returns
 
 
+def _of_returns(text: str) -> str:
+    """What is said of the advantage that a recursion carries, of the return."""
+    return text.replace("carried advantage", "carried return").replace(
+        "the advantage of the next row", "the return of the next row"
+    )
+
+
 _OF_ADVANTAGES_ONLY = {"sign-flipped", "returns-stale", "returns-from-rewards", "time-reversed"}
 
 
@@ -127,8 +134,8 @@ def _faults() -> tuple[FaultyVersion, ...]:
             fault.name,
             _plus_values(fault.model),
             fault.title,
-            fault.explanation,
-            fault.fix,
+            _of_returns(fault.explanation),
+            _of_returns(fault.fix),
             fault.where,
             fault.references,
             fault.aliases,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from property_tests.framework.diagnosis import compare_with_faults, diagnose
+from property_tests.framework.diagnosis import compare_where_it_failed, diagnose
 from property_tests.framework.generic import (
     AGREEMENT,
     WELL_FORMED,
@@ -170,7 +170,7 @@ def _trial(contract: FunctionContract, prop: Property) -> Callable[..., Evidence
                 )
                 tried += inputs_tried
                 if found is not None:
-                    return _shown(one, found, trial.seed, size)
+                    return _shown(one, found, trial.seed, size, prop)
         return {"holds": True, "inputs_tried": tried}
 
     return trial
@@ -183,14 +183,14 @@ def _violation(prop: Property, run: Run, case: Case) -> Mismatch | None:
         return Mismatch(str(error), case, got=None, kind=error.kind)
 
 
-def _shown(fitted: Fitted, found: Mismatch, seed: int, size: int) -> dict[str, Any]:
+def _shown(fitted: Fitted, found: Mismatch, seed: int, size: int, prop: Property) -> dict[str, Any]:
     """Everything about a violation, as JSON."""
     contract = fitted.contract
     suspects = {f"{contract.name}/{name}": 0.99 / len(found.suspects) for name in found.suspects}
     proof: dict[str, list[str]] = {}
     # Numbers that lost their fractions are the answers of no fault.
     if not suspects and found.kind != "type":
-        compared = compare_with_faults(fitted, seed, size)
+        compared = compare_where_it_failed(fitted, prop, seed, size)
         suspects = compared.suspects(contract.name)
         proof = {name: [compared.proof(name.split("/", 1)[1])] for name in suspects}
     domain = {"can": sorted(fitted.domain.can), "fixed": [list(f) for f in fitted.domain.fixed]}

@@ -10,6 +10,7 @@ signature  the set of properties that it violates is that of the fault
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,12 +20,15 @@ import numpy as np
 
 from property_tests.framework.models import Fitted, Run, answers_as_they_came, equal
 from property_tests.framework.records import (
+    Case,
     Domain,
     FaultyVersion,
     FunctionContract,
     Model,
     Outputs,
+    PooledCases,
     Property,
+    SharedCase,
 )
 from property_tests.framework.search import pool
 from rlcheck.diagnosis import combine
@@ -108,16 +112,36 @@ def compare_with_faults(fitted: Fitted, seed: int, size: int) -> Comparison:
 
     Where several faults explain them all, more inputs may tell these apart.
     """
-    compared = _compared(fitted, fitted.contract.faults, seed, size)
+    contract = fitted.contract
+    compared = _compared(fitted, contract.faults, pool(contract.cases, fitted.domain, seed, size))
     if len(compared.equal) < 2:
         return compared
-    tied = [fault for fault in fitted.contract.faults if fault.name in compared.equal]
-    return _compared(fitted, tied, seed, AGAIN * size)
+    tied = [fault for fault in contract.faults if fault.name in compared.equal]
+    return _compared(fitted, tied, pool(contract.cases, fitted.domain, seed, AGAIN * size))
 
 
-def _compared(fitted: Fitted, faults: Sequence[FaultyVersion], seed: int, size: int) -> Comparison:
+def compare_where_it_failed(fitted: Fitted, prop: Property, seed: int, size: int) -> Comparison:
+    """The same; where the shared inputs show nothing wrong, also on those that a property failed on."""
+    compared, contract = compare_with_faults(fitted, seed, size), fitted.contract
+    shown = () if compared.wrong else _shown_by(prop, fitted, seed, size)
+    if not shown:
+        return compared
+    shared = pool(contract.cases, fitted.domain, seed, size)
+    return _compared(fitted, contract.faults, PooledCases((*shared, *shown)))
+
+
+def _shown_by(prop: Property, fitted: Fitted, seed: int, size: int) -> list[Case]:
+    """The inputs on which a property fails, as it made them."""
+    found: list[Case] = []
+    for case in pool(prop.cases or fitted.contract.cases, fitted.domain, seed, size):
+        with contextlib.suppress(Malformed):
+            mismatch = prop.holds(Run(fitted), case)
+            found += [mismatch.case] if mismatch and mismatch.case.keys() == case.keys() else []
+    return [SharedCase(case) for case in found]
+
+
+def _compared(fitted: Fitted, faults: Sequence[FaultyVersion], cases: PooledCases) -> Comparison:
     contract, run = fitted.contract, Run(fitted)
-    cases = pool(contract.cases, fitted.domain, seed, size)
     given = answers_as_they_came(run, cases)
     right = run.answers_of(contract.oracle, cases)
     tolerances = [run.tolerance(case) for case in cases]
@@ -168,6 +192,7 @@ def _nearly(
     for own, its, due in zip(given, models, right, strict=True):
         if own is None:
             return False
+        its = its[: len(own)]  # what the subject does not return says nothing
         effect, rest = _gap(its, due), _gap(own, its)
         if not np.isfinite(effect):
             return False

@@ -43,3 +43,19 @@ def test_more_inputs_tell_apart_what_a_few_do_not():
         return int(np.argmax(q_values + c * np.sqrt(step / counts)))
 
     assert named(without_logarithm, "ucb").fault == "ucb/logarithm-missing"
+
+
+def test_inputs_of_the_property_tell_where_the_shared_ones_show_nothing():
+    """On most MDPs values rise to the end; those of the property fall too."""
+
+    def signed_difference(P, R, gamma, theta=1e-9):
+        values = np.zeros(len(P))
+        while True:
+            new = (R + gamma * P @ values).max(1)
+            if (new - values).max() < theta:
+                return new
+            values = new
+
+    assert named(signed_difference, "value-iteration").fault == (
+        "value-iteration/falling-values-stop-it"
+    )
