@@ -147,6 +147,27 @@ class _NextFromFollowing(RingBuffer):
         return {**self.rows[index], "next_obs": following["obs"]}
 
 
+class _OneRingWrittenAhead(RingBuffer):
+    """One ring of observations: a next one is written ahead, over that of the oldest row."""
+
+    def __init__(self, capacity):
+        super().__init__(capacity)
+        self.ring: list[Any] = [None] * capacity
+        self.added = 0
+
+    def store(self, row):
+        super().store(row)
+        place = self.added % self.capacity
+        self.ring[place] = row["obs"]
+        self.ring[(place + 1) % self.capacity] = row["next_obs"]
+        self.added += 1
+
+    def read(self, index):
+        place = self.added - len(self.rows) + index
+        obs, following = (self.ring[(place + k) % self.capacity] for k in (0, 1))
+        return {**super().read(index), "obs": obs, "next_obs": following}
+
+
 class _NextFromFollowingButNewest(RingBuffer):
     def read(self, index):
         last = index == len(self.rows) - 1
@@ -347,7 +368,7 @@ FAULTS: tuple[FaultyVersion, ...] = (
             "https://github.com/DLR-RM/stable-baselines3/commit/0c50d75ecb62",
             "https://github.com/vwxyzjn/cleanrl/commit/24c96aff7cde",
         ),
-        variants=(_NextFromFollowingButNewest,),
+        variants=(_NextFromFollowingButNewest, _OneRingWrittenAhead),
     ),
     FaultyVersion(
         "next-observation-is-observation",

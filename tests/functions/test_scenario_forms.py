@@ -1,4 +1,4 @@
-"""Updates of a target network that return the new target instead of writing to the old one."""
+"""Other forms of things with state: targets that are returned, methods of other names, one ring."""
 
 import jax
 import numpy as np
@@ -85,3 +85,30 @@ class OtherWords:
 
 def test_methods_are_read_by_their_verb():
     assert row(replay_buffer.SCENARIO, OtherWords, "other words", size=10).failed == ()
+
+
+class OneRing:
+    """Observations in one array, the next one written ahead, as an option that saves memory does."""
+
+    def __init__(self, capacity):
+        self.capacity, self.count = capacity, 0
+        self.obs, self.rest = [None] * capacity, [None] * capacity
+
+    def add(self, obs, action, reward, next_obs, terminated, truncated):
+        place = self.count % self.capacity
+        self.obs[place], self.rest[place] = obs.copy(), (action, reward, terminated, truncated)
+        self.obs[(place + 1) % self.capacity] = next_obs.copy()
+        self.count += 1
+
+    def sample(self, n):
+        index = np.random.randint(min(self.count, self.capacity), size=n)
+        rest = zip(*(self.rest[i] for i in index), strict=True)
+        actions, rewards, ended, cut = map(np.array, rest)
+        obs = np.array([self.obs[i] for i in index])
+        following = np.array([self.obs[(i + 1) % self.capacity] for i in index])
+        return obs, actions, rewards, following, ended, cut
+
+
+def test_a_ring_of_observations_is_named():
+    found = row(replay_buffer.SCENARIO, OneRing, "one ring", size=10)
+    assert found.named == "replay-buffer/next-observation-from-following-row"
