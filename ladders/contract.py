@@ -7,6 +7,7 @@ from typing import Any
 
 from ladders import (
     action_scale_check,
+    bellman_check,
     classics,
     copies_check,
     critic_probe_check,
@@ -31,7 +32,7 @@ from ladders.no_learning import ACTOR, is_part
 from ladders.semantics import FAULTY
 from ladders.sheets import POLICY, VALUES
 from ladders.tasks import one_step_mdp, tabular_task
-from ladders.training import tensors_of
+from ladders.training import ONE_STEP, tensors_of
 from rlcheck.adapters.agents import bind_agent
 from rlcheck.adapters.parameters import lagged
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject
@@ -55,10 +56,14 @@ CAPABILITIES = (
     "critic_probe",
 )
 
+FEW_STEPS = 64
+"""Enough to see whether a script or training function can act at all."""
+
 WHITE_BOX = (
     *experience_checks.CHECKS,
     rollout_edges_check.EDGES,
     q_target_check.Q_TARGET,
+    bellman_check.BELLMAN,
     critic_probe_check.CRITIC_PROBE,
     policy_update_check.POLICY_UPDATE,
     density_check.DENSITY,
@@ -102,7 +107,7 @@ def bind(raw: Any, options: Options) -> Bound:
 
 def _facts(subject: AgentSubject) -> dict[str, Any]:
     """What judges need to know about a subject without importing it."""
-    forms = subject.action_forms or ("discrete",)
+    forms = subject.action_forms or _forms_learned(subject)
     actions = "discrete" if "discrete" in forms else "continuous"
     facts: dict[str, Any] = {
         "framework": subject.framework,
@@ -117,7 +122,7 @@ def _facts(subject: AgentSubject) -> dict[str, Any]:
     }
     if subject.isolated:
         return facts
-    task, _ = tabular_task(one_step_mdp(), "ladders:OneStep-v0", gamma=0.9, seed=0, action=actions)
+    task, _ = tabular_task(one_step_mdp(), ONE_STEP, gamma=0.9, seed=0, action=actions)
     agent = subject.make(task, seed=0, gamma=0.9 if subject.accepts_gamma else None)
     facts["capabilities"] = [name for name in CAPABILITIES if getattr(agent, name) is not None]
     tensors = tensors_of(agent)
@@ -127,6 +132,19 @@ def _facts(subject: AgentSubject) -> dict[str, Any]:
     facts["on_policy"] = hasattr(agent.native, "rollout_buffer")
     facts["entropy_in_value"] = _entropy_in_value(agent, subject, actions)
     return facts
+
+
+def _forms_learned(subject: AgentSubject) -> tuple[str, ...]:
+    """The first form of action that a script or training function learns a few steps with."""
+    for form in ("discrete", "continuous"):
+        task, _ = tabular_task(one_step_mdp(), ONE_STEP, gamma=0.9, seed=0, action=form)
+        agent = subject.make(task, seed=0, gamma=0.9 if subject.accepts_gamma else None)
+        try:
+            agent.learn(FEW_STEPS)
+        except Exception:
+            continue
+        return (form,)
+    return ("discrete",)  # the checks will tell what is wrong
 
 
 def _acts_by(agent: AgentHandle, tensors: list[str]) -> str:

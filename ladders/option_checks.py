@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ladders.option_names import ALIASES
+from ladders.policy_update_check import penalises_divergence
 from ladders.training import moved, outputs, same, small_rollout, train, untrained_outputs
 from rlcheck.adapters.protocol import AgentSubject
 from rlcheck.records import (
@@ -29,15 +31,6 @@ BINDING: Mapping[str, tuple[float, float]] = {
     "gamma": (0.5, 0.99),
 }
 """Option -> two values so far apart that a training with several epochs must tell them apart."""
-
-ALIASES = {
-    "clip_range": ("clip_range", "clip_eps", "clip_epsilon", "clip_coef", "clip"),
-    "max_grad_norm": ("max_grad_norm", "grad_clip", "max_gradient_norm"),
-    "ent_coef": ("ent_coef", "entropy_coef", "entropy_coefficient", "entropy_weight"),
-    "gae_lambda": ("gae_lambda", "lam", "lambda_"),
-    "learning_rate": ("learning_rate", "lr"),
-    "gamma": ("gamma",),
-}
 
 FAULTS = {
     "clip_range": {"clip-missing": 0.5, "old-log-prob-recomputed": 0.3, "option-ignored": 0.15},
@@ -106,6 +99,10 @@ def vary_options(subject: AgentSubject, trial: Trial, context: Context) -> Evide
             continue
         if same(*shown):
             identical.append(option)
+    if "clip_range" in identical and penalises_divergence(subject, trial, context):
+        # The option of a base class; the loss of this one has no clip on purpose.
+        identical.remove("clip_range")
+        del options["clip_range"]
     return {
         "options": options,
         "identical": identical,

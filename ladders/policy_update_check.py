@@ -15,13 +15,14 @@ An advantage return - V(s) through which gradient flows moves it nevertheless, b
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ladders.env import encode_states
 from ladders.no_learning import CRITIC, is_part
-from ladders.option_checks import ALIASES
+from ladders.option_names import ALIASES
 from ladders.outcomes import failed
 from ladders.training import EXAM, tensors_of, train
 from rlcheck.adapters.protocol import AgentHandle, AgentSubject, PolicyRow
@@ -156,6 +157,9 @@ def _judge_clipping(evidence: Evidence) -> Outcome:
     shares = {"beyond": beyond / plain, "before": before / plain}
     still = {name: bool(np.abs(share).max() < STILL) for name, share in shares.items()}
     moves = {name: bool(share.max() > MOVES) for name, share in shares.items()}
+    if _penalised(changes):
+        message = "a far ratio is pulled back against its advantage, as a penalty does"
+        return Outcome(Status.SKIPPED, message)
     if still["beyond"] and moves["before"]:
         return Outcome(
             Status.PASSED, "moves with the advantage, stands still beyond the clip range"
@@ -167,6 +171,21 @@ def _judge_clipping(evidence: Evidence) -> Outcome:
         message = "the larger of the two terms of the clipped loss is taken; expected the smaller"
         return failed(message, {"clip-missing": 0.9}, lines)
     return Outcome(Status.SKIPPED, "no known form of the loss: " + "; ".join(lines))
+
+
+def _penalised(changes: Mapping[str, np.ndarray]) -> bool:
+    """Whether a penalty on the divergence (Schulman et al. 2017, section 4) stands in for the clip."""
+    plain = changes["ratio 1"]
+    far = np.stack([changes[name] / plain for name in RATIOS])
+    return bool(plain[0] > 0 > plain[1] and far.min() < -STILL)
+
+
+def penalises_divergence(subject: AgentSubject, trial: Trial, context: Context) -> bool:
+    """Whether the loss pulls a far ratio back against its advantage; False where it cannot be asked."""
+    if _cannot_update(context.facts, context.settings) is not None:
+        return False
+    look = functools.partial(_update, subject, trial, context)
+    return _penalised({name: np.array(look(ratios=r).log_probs) for name, r in RATIOS.items()})
 
 
 def _cannot_update(facts: Evidence, settings: Settings) -> str | None:

@@ -50,6 +50,7 @@ def follow_target(subject: AgentSubject, trial: Trial, context: Context) -> Evid
         "target_moved": sum(not np.array_equal(before[t], after[t]) for t in pairs),
         "equal": equal,
         "left_behind": _left_behind(before, after, pairs),
+        "no_lag_stated": _states_no_lag(native, named),
     }
 
 
@@ -100,6 +101,23 @@ def _few(native: object) -> int | None:
     return next((n for n in stated if _is_count(n, FEW)), None)
 
 
+def _states_no_lag(native: object, named: Mapping[str, object]) -> bool:
+    """Whether the agent says that it copies after every update: an interval of 1, or a rate of 1."""
+    held = {**named, **getattr(native, "__dict__", {})}
+    intervals = [
+        value for name, value in held.items() if "target" in name and _is_count(value, STEPS)
+    ]
+    if any(value == 1 for value in intervals):
+        return True
+    whole = any(held.get(name) == 1 for name in RATES)
+    return whole and (not intervals or _counts_within_a_call(native))
+
+
+def _counts_within_a_call(native: object) -> bool:
+    """SAC of Stable-Baselines3 counts its interval anew in each `train()`, so each begins with a copy."""
+    return any(cls.__module__ == "stable_baselines3.sac.sac" for cls in type(native).__mro__)
+
+
 def _is_count(value: object, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
 
@@ -136,6 +154,9 @@ def judge_target(evidence: Evidence, context: Context) -> Outcome:
             "target networks followed"
         )
         return Outcome(Status.FAILED, message, evidence, {"target-never-updated": 0.9})
+    if evidence["equal"] == pairs and evidence["no_lag_stated"]:
+        message = "the target network is copied after every update, as the agent states"
+        return Outcome(Status.SKIPPED, message, evidence)
     if evidence["equal"] == pairs:
         message = (
             f"the target network is the online network, in every tensor, after {LENGTHS[0]:,} and "

@@ -44,7 +44,8 @@ def lagged(parameters: Iterable[str]) -> dict[str, str]:
 def _torch_parameters(agent: Any, torch: Any) -> dict[str, np.ndarray]:
     def told(name: str, value: Any) -> list[tuple[str, Any]] | None:
         if isinstance(value, torch.nn.Module):
-            own = value.named_parameters(remove_duplicate=False)
+            # Not the module's own method, which may take other arguments (TorchRL's losses).
+            own = torch.nn.Module.named_parameters(value, remove_duplicate=False)
             return [(f"{name}.{tensor}".lstrip("."), parameter) for tensor, parameter in own]
         if isinstance(value, torch.Tensor):
             return [(name, value)] if value.requires_grad and value.is_leaf else []

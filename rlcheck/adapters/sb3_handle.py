@@ -38,6 +38,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
     seen = view(model, given)
     # What a recurrent policy thinks of an observation depends on those before it.
     alone = seen.same_units and not seen.recurrent
+    stores = hasattr(model, "rollout_buffer") or hasattr(model, "replay_buffer")
     return AgentHandle(
         learn=lambda total_timesteps: _learn(model, total_timesteps),
         predict=lambda observations: _predict(seen, observations),
@@ -46,7 +47,7 @@ def sb3_handle(model: BaseAlgorithm, task: Task | None, given: Container[int] = 
         values=_values(seen) if alone else None,
         q_values=_q_values(seen, "q_net") if seen.same_units else None,
         action_probabilities=None if seen.recurrent else _action_probabilities(seen),
-        fit_transition=partial(fit_transition, seen) if alone else None,
+        fit_transition=partial(fit_transition, seen) if alone and stores else None,
         fit_rows=fit_rows_of(seen),
         update_policy=update_policy_of(seen),
         shorten_rollout=_shorten_rollout(model),

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from ladders.no_learning import never_refreshed
-from ladders.target_checks import _alike, _few, _left_behind, _own_interval, judge_target
+from ladders.target_checks import (
+    _alike,
+    _few,
+    _left_behind,
+    _own_interval,
+    _states_no_lag,
+    judge_target,
+)
 from rlcheck.records import Context, Settings, Status
 
 CONTEXT = Context(Settings(), {"options": {}})
@@ -16,7 +23,7 @@ CONTEXT = Context(Settings(), {"options": {}})
 
 def evidence(**changed):
     seen = {"steps": 8_192, "pairs": 4, "interval": None, "online_moved": 4, "target_moved": 0}
-    return seen | {"equal": 0} | changed
+    return seen | {"equal": 0, "no_lag_stated": False} | changed
 
 
 @pytest.mark.parametrize(
@@ -26,6 +33,7 @@ def evidence(**changed):
         (evidence(), Status.SKIPPED),
         (evidence(target_moved=4), Status.PASSED),
         (evidence(target_moved=4, equal=4), Status.FAILED),
+        (evidence(target_moved=4, equal=4, no_lag_stated=True), Status.SKIPPED),
         (evidence(online_moved=0), Status.SKIPPED),
         (evidence(target_moved=2, left_behind=["critic_target"]), Status.FAILED),
     ],
@@ -51,6 +59,20 @@ def test_an_interval_under_a_name_of_the_agents_own():
     assert _own_interval(agent) is None
     assert _few(agent) == 250
     assert _few(SimpleNamespace(target_sync_steps=10_000)) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "stated"),
+    [
+        ({"target_period": 1}, True),
+        ({"target_period": 100}, False),
+        ({"tau": 1.0}, True),
+        ({"tau": 1.0, "target_update_interval": 500}, False),
+        ({"tau": 0.005, "use_target": True}, False),
+    ],
+)
+def test_a_copy_after_every_update_may_be_the_schedule(held, stated):
+    assert _states_no_lag(SimpleNamespace(**held), {}) is stated
 
 
 COPIES = ["target.0.bias", "target.0.weight"]
