@@ -145,6 +145,8 @@ def faults(oracle: Model) -> tuple[FaultyVersion, ...]:
                 _weighted(lambda mask: 1.0 / mask.sum() ** 2),
                 _weighted(lambda mask: 1.0 / (len(mask) * _lengths(mask) ** 2)),
                 _weighted(lambda mask: 1.0 / (len(mask) ** 2 * _lengths(mask))),
+                _weighted(lambda mask: 1.0 / (_lengths(mask) * mask.sum())),
+                _weighted(lambda mask: 1.0 / (len(mask) * _lengths(mask) * mask.sum())),
             ),
         ),
         FaultyVersion(

@@ -154,6 +154,16 @@ def test_faulty_aggregates_are_caught_and_named(fault):
     assert named == fault
 
 
+def by_length_and_by_count(values: torch.Tensor, mask):
+    return ((values * mask).sum(1) / mask.sum(1)).sum() / mask.sum()
+
+
+def test_any_two_divisors_are_one_too_many():
+    failed, named = verdict("aggregate", by_length_and_by_count, examples=40)
+    assert failed
+    assert named == "normalised-twice"
+
+
 def poisoned_sum(log_probs: torch.Tensor, mask):
     return log_probs.masked_fill(~mask.bool(), 1.0).sum(dim=-1)
 
