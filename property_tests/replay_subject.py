@@ -140,8 +140,9 @@ def method(raw: Any, name: str, bind: Mapping[str, str]) -> Callable[..., Any]:
     called = [own for own in dir(raw) if own.partition("_")[0] in VERBS[name]]
     if name == "update_priorities":
         called = [own for own in called if "priorit" in own]
-    if len(called) == 1 and callable(getattr(raw, called[0])):
-        return getattr(raw, called[0])
+    methods = [getattr(raw, own) for own in called if callable(getattr(raw, own))]
+    if len(methods) == 1:
+        return methods[0]
     raise BindingError(
         f"{type(raw).__name__} has no method {name!r}; a replay buffer has `add`, `sample(n)` (and "
         f"`update_priorities` if prioritised); say what yours is called with --bind {name}=METHOD"

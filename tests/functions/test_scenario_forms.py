@@ -72,6 +72,7 @@ class OtherWords:
 
     def __init__(self, capacity):
         self.capacity, self.rows, self.count = capacity, [None] * capacity, 0
+        self.store: dict = {}  # no method
 
     def store_transition(self, obs, action, reward, next_obs, terminated, truncated):
         row = (obs.copy(), action, reward, next_obs.copy(), terminated, truncated)
