@@ -83,17 +83,31 @@ def epsilon(precision: str) -> float:
 def elements(returned: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
     """What a function returned, as a tuple of outputs.
 
-    A mapping is read by the contract's output names, in the contract's order; so is a dataclass. A
-    list is one output: the steps of a backward loop.
+    A mapping is read by the contract's output names, in the contract's order; so is a dataclass. What
+    has another name there stands in for the first output, where that has none of its own. A list is
+    one output: the steps of a backward loop.
     """
     if isinstance(returned, Mapping):
-        found = tuple(returned[name] for name in names if name in returned)
-        return found or tuple(returned.values())
+        keys = {name: _key(returned, name) for name in names}
+        own = [key for key in keys.values() if key is not None]
+        others = [value for key, value in returned.items() if key not in own]
+        if not own or (keys[names[0]] is None and not others):
+            return tuple(returned.values())
+        found = [returned[key] for key in own]
+        return tuple(found if keys[names[0]] is not None else [others[0], *found])
     if is_dataclass(returned) and not isinstance(returned, type):
         return elements(vars(returned), names)
     if isinstance(returned, tuple):
         return returned
     return (returned,)
+
+
+def _key(returned: Mapping[Any, Any], name: str) -> Any:
+    """The key of an output: its name, or the only key of which that is a word (`policy_loss`)."""
+    if name in returned:
+        return name
+    close = [key for key in returned if name in str(key).lower().split("_")]
+    return close[0] if len(close) == 1 else None
 
 
 def describe(value: Any) -> str:

@@ -1,6 +1,7 @@
 """In which form a function answers, or which arrays it happens to run on, is no verdict by itself."""
 
 import numpy as np
+import pytest
 from policy_checks import verdict
 
 import rlcheck
@@ -123,3 +124,43 @@ def test_a_loss_that_is_right_for_columns_only_says_so():
     report = rlcheck.check(advantages_as_a_column, "ppo-loss", max_examples=20)
     assert report.verdict == "passed"
     assert any("right for inputs of shape (N, 1) only" in note for note in report.notes)
+
+
+def vtrace_of(keys):
+    """A correct V-trace for complete episodes, in a dict with these keys."""
+
+    def function(log_probs, old_log_probs, rewards, values, last_value, gamma, rho_clip, c_clip):
+        ratio = np.exp(log_probs - old_log_probs)
+        rho, c = np.minimum(ratio, rho_clip), np.minimum(ratio, c_clip)
+        following = np.concatenate([values[1:], np.asarray(last_value)[None]])
+        delta = rho * (rewards + gamma * following - values)
+        carry, targets = 0.0, np.zeros_like(values)
+        for t in reversed(range(len(values))):
+            carry = delta[t] + gamma * c[t] * carry
+            targets[t] = values[t] + carry
+        ahead = np.concatenate([targets[1:], np.asarray(last_value)[None]])
+        found = {"targets": targets, "advantages": rho * (rewards + gamma * ahead - values)}
+        return {own: found.get(key, np.zeros(1)) for own, key in keys.items()}
+
+    return function
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"vs": "targets", "advantages": "advantages"},
+        {"pg_advantages": "advantages", "vs": "targets"},
+        {"vtrace_targets": "targets", "adv": "advantages"},
+        {"vs": "targets", "pg_adv": "advantages"},
+    ],
+)
+def test_a_dict_whose_keys_are_partly_unknown_is_read_in_full(keys):
+    assert rlcheck.check(vtrace_of(keys), "vtrace", max_examples=10).verdict == "passed"
+
+
+def test_a_loss_is_found_among_its_metrics():
+    def loss(values, returns):
+        error = values - returns
+        return {"mean_error": error.mean(), "critic_loss": (error**2).mean()}
+
+    assert rlcheck.check(loss, "value-loss", max_examples=10).verdict == "passed"
