@@ -2,8 +2,8 @@
 
     log p(a|s) = -sum_d [ (a_d - mean_d)^2 / (2 std_d^2) + log std_d + log(2 pi) / 2 ]
 
-The scale may be taken as `log_std`, `std`, `variance` or `log_variance`. Faulty
-versions stand in `gaussian_faults.py`.
+The scale may be taken as `log_std`, `std`, `variance` or `log_variance`. A small number beside it, up
+to 1e-6, is a declared convention. Faulty versions stand in `gaussian_faults.py`.
 
 References: Williams 1992, https://doi.org/10.1007/BF00992696, section 6; Sutton and
 Barto 2018, eq. 13.18.
@@ -15,7 +15,7 @@ import numpy as np
 
 from property_tests import gaussian_policies as policies
 from property_tests import policy_rows
-from property_tests.framework.records import Array, Case, FunctionContract
+from property_tests.framework.records import Array, Case, Convention, FunctionContract
 from property_tests.framework.row_gradients import (
     build_rows,
     gradient_agreement,
@@ -46,16 +46,30 @@ ACTIONS = Parameter(
 )
 
 
-def oracle(mean: Array, log_std: Array, actions: Array) -> tuple[Array, Array, Array]:
+GUARDS = (
+    Convention("guard", (0.0, 1e-8, 1e-6), "a small number against a division by 0"),
+    Convention(
+        "guard_in",
+        ("quotient", "scale"),
+        "added to the standard deviation that divides, or also to the one in the logarithm",
+    ),
+)
+
+
+def oracle(
+    mean: Array, log_std: Array, actions: Array, guard: float = 0.0, guard_in: str = "quotient"
+) -> tuple[Array, Array, Array]:
     """The sum, and its gradients with respect to mean and log_std, term by term."""
     log_probs = np.zeros(len(mean))
     by_mean, by_log_std = np.zeros_like(mean), np.zeros_like(mean)
     for i, d in np.ndindex(mean.shape):
         std = np.exp(log_std[i, d])
+        width = std + guard
+        scale = width if guard_in == "scale" else std
         distance = actions[i, d] - mean[i, d]
-        log_probs[i] -= distance**2 / (2 * std**2) + np.log(std) + np.log(2 * np.pi) / 2
-        by_mean[i, d] = distance / std**2
-        by_log_std[i, d] = distance**2 / std**2 - 1
+        log_probs[i] -= distance**2 / (2 * width**2) + np.log(scale) + np.log(2 * np.pi) / 2
+        by_mean[i, d] = distance / width**2
+        by_log_std[i, d] = distance**2 * std / width**3 - std / scale
     return log_probs, by_mean, by_log_std
 
 
@@ -87,6 +101,7 @@ SPEC = FunctionContract(
         ),
     ),
     faults=faults("actions", np.zeros_like, graph_cut(oracle)),
+    conventions=GUARDS,
     layouts=policy_rows.LAYOUTS,
     tolerance=tolerance,
     words=("gaussian_log_prob", "normal_log_prob", "gaussian_logp", "gaussian_likelihood"),

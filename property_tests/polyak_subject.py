@@ -182,7 +182,9 @@ def prepare(raw: Any, options: Options) -> Prepared:
             f"as `target` and `online`: {reason}"
         )
     chosen = next((update for changes, update in running if changes), running[0][1])
-    notes = () if chosen.form.buffers else ("it takes parameters only: buffers were not tested",)
+    notes: tuple[str, ...] = (
+        () if chosen.form.buffers else ("it takes parameters only: buffers were not tested",)
+    )
     notes += (RETURNS,) if chosen.returns else ()
     can = frozenset({"buffers"} if chosen.form.buffers else ())
     return Prepared(chosen, can, notes)

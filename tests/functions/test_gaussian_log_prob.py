@@ -182,3 +182,29 @@ def test_a_column_is_noted():
     bound = BOUND.bind(kept_axis, Options())
     assert bound.dialect["layout"] == "column"
     assert any("returns a column [B, 1]" in note for note in bound.notes)
+
+
+def beside_the_quotient(x, mu, log_std, eps=1e-8):
+    z = (x - mu) / (np.exp(log_std) + eps)
+    return (-0.5 * (z**2 + 2 * log_std + np.log(2 * np.pi))).sum(1)
+
+
+def beside_the_scale(x: torch.Tensor, mu, log_std):
+    return Normal(mu, log_std.exp() + 1e-6).log_prob(x).sum(-1)
+
+
+def beside_the_quotient_and_detached(x: torch.Tensor, mu, log_std):
+    z = (x - mu) / (log_std.exp().detach() + 1e-8)
+    return (-0.5 * (z**2 + 2 * log_std + math.log(2 * math.pi))).sum(1)
+
+
+@pytest.mark.parametrize("function", [beside_the_quotient, beside_the_scale])
+def test_a_small_number_beside_the_deviation_is_a_convention(function):
+    report = rlcheck.check(function, CONTRACT, max_examples=15)
+    assert report.verdict == "passed"
+    assert float(report.dialect["guard"]) > 0
+
+
+def test_a_small_number_hides_no_missing_gradient():
+    failed, _ = verdict(CONTRACT, beside_the_quotient_and_detached, wrt=WRT)
+    assert "gradient-agrees-with-the-definition" in failed
