@@ -89,11 +89,12 @@ def judge_updates(evidence: Evidence, context: Context) -> Outcome:
     rows = Rows(**{name: np.array(column) for name, column in evidence["rows"].items()})
     gamma = exam_gamma(context.facts, context.settings)
     mdp = design(gamma).mdp
-    forms = forms_of(rows, mdp, has_target=bool(context.facts.get("target_tensors")))
+    forms = forms_of(rows, mdp, gamma, has_target=bool(context.facts.get("target_tensors")))
     right = [form for form in forms if not form.fault]
-    best = min(forms, key=lambda form: form.fit.remainder, default=None)
-    if best is None or best.fit.remainder > EXACT:
-        return Outcome(Status.SKIPPED, "the gradients are of no known form of Q-learning")
+    exact = [form for form in forms if form.fit.remainder < EXACT]
+    if not exact:
+        return _judge_powers(rows, mdp, gamma, context)
+    best = max(exact, key=lambda form: form.fit.share)
     fitting = next((form for form in right if form.fit.remainder < EXACT), None)
     if fitting is not None:
         return _judge_numbers(fitting, len(rows.q), gamma, context)
@@ -126,6 +127,17 @@ def _judge_numbers(fitting: Form, count: int, gamma: float, context: Context) ->
         return Outcome(Status.PASSED, f"the target is {seen}")
     lines = [f"the target is {seen}", f"expected r + {gamma:g} {fitting.beyond}"]
     return failed("\n".join(lines), suspects, lines)
+
+
+def _judge_powers(rows: Rows, mdp: MDP, gamma: float, context: Context) -> Outcome:
+    """Windows of several steps hold powers of the discount: perhaps of another one."""
+    if (rows.window > 1).any() and knows_gamma(context.facts, context.settings):
+        for other in (1.0, 0.99, gamma**2):
+            forms = forms_of(rows, mdp, other, has_target=False)
+            if any(not form.fault and form.fit.remainder < EXACT for form in forms):
+                line = f"the targets of {rows.window.max()} steps are those of {other:g}, not of {gamma:g}"
+                return failed(line, discount_suspects(other, gamma), [line])
+    return Outcome(Status.SKIPPED, "the gradients are of no known form of Q-learning")
 
 
 def _formula(form: Form) -> str:

@@ -2,7 +2,9 @@
 
     y = r + gamma (1 - terminated) v,     v = max_a Q_target(s', a), or Q_target(s', argmax_a Q(s', a))
 
-(Mnih et al. 2015; van Hasselt et al. 2016 for the second.) A mistake changes one of the three parts.
+(Mnih et al. 2015; van Hasselt et al. 2016 for the second). With windows of n steps (Sutton & Barto 2018,
+chapter 7) r is their discounted sum, s' the state at their end, and gamma stands to the power of their
+length. A mistake changes one of the three parts.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ladders.bellman_rows import Fit, Rows, fit_target
+from ladders.bellman_windows import Window, after, before, windows
 from ladders.mdp import MDP
 
 
@@ -44,15 +47,18 @@ class _Part(NamedTuple):
     numbers: np.ndarray
 
 
-def forms_of(rows: Rows, mdp: MDP, *, has_target: bool) -> list[Form]:
-    """Every form that the rows can be held against, fitted; the definition's first.
+def forms_of(rows: Rows, mdp: MDP, gamma: float, *, has_target: bool) -> list[Form]:
+    """Every form that the rows can be held against, fitted.
 
     Args:
         rows: the rows.
         mdp: the tables of the environment.
+        gamma: the discount, of which windows of several steps hold powers.
         has_target: whether the agent holds a target network, so that there is one to be used.
     """
-    rewards, masks, values = _rewards(rows, mdp), _masks(rows, mdp), _values(rows, has_target)
+    steps = _windows(rows, mdp, gamma)
+    rewards, masks = _rewards(rows, mdp, steps), _masks(rows, mdp, steps, gamma)
+    values = _values(rows, has_target)
     if not values:
         return []
     reward, mask = rewards[0], masks[0]
@@ -68,9 +74,16 @@ def forms_of(rows: Rows, mdp: MDP, *, has_target: bool) -> list[Form]:
     return [form for form in forms if form is not None]
 
 
-def _rewards(rows: Rows, mdp: MDP) -> list[_Part]:
-    reward = mdp.rewards[rows.state, rows.action]
-    return [
+def _windows(rows: Rows, mdp: MDP, gamma: float) -> Window:
+    """What the window of each row brings, all [N]."""
+    tables = windows(mdp, gamma)
+    place = rows.window - 1, rows.state, rows.action
+    return Window(*(np.stack(parts)[place] for parts in zip(*tables, strict=True)))
+
+
+def _rewards(rows: Rows, mdp: MDP, steps: Window) -> list[_Part]:
+    reward = steps.rewards
+    parts = [
         _Part("", "r", reward),
         _Part("reward-clipped", "clip(r, -1, 1)", np.clip(reward, -1.0, 1.0)),
         _Part("reward-clipped", "the whole number in r", np.trunc(reward)),
@@ -78,22 +91,47 @@ def _rewards(rows: Rows, mdp: MDP) -> list[_Part]:
         _Part("batch-misaligned", "r of the row before", _rolled(rows, reward, 1)),
         _Part("batch-misaligned", "r of the row after", _rolled(rows, reward, -1)),
     ]
+    if (rows.window > 1).any():
+        return [*parts, _Part("discount-ignored", "the plain sum of rewards", steps.sums)]
+    ended = steps.ends | steps.cut
+    early = np.where(ended, np.nan, after(mdp)[0][steps.reached])
+    return [
+        *parts,
+        _Part("reward-late", "r of the step before", before(mdp)[rows.state]),
+        _Part("reward-early", "r of the step after", early),
+    ]
 
 
-def _masks(rows: Rows, mdp: MDP) -> list[_Part]:
-    ends = mdp.terminated[rows.state, rows.action]
-    cut = mdp.truncated[rows.state, rows.action]
-    reached = mdp.transitions[rows.state, rows.action, rows.following] > 0
+def _masks(rows: Rows, mdp: MDP, steps: Window, gamma: float) -> list[_Part]:
+    ends, cut = steps.ends, steps.cut
+    reached = steps.reached == rows.following
+    one = rows.window == 1
+    reached |= one & (mdp.transitions[rows.state, rows.action, rows.following] > 0)
     # What followed a time limit may be the first state of the next episode, whose value is of no use.
     elsewhere = "truncation-bootstraps-reset" if (cut & ~reached).any() else ""
+    further = gamma ** (steps.steps - 1)
+    on = (~ends) * further
+    parts = [
+        _Part(elsewhere, "(1 - terminated)", on),
+        _Part("terminal-bootstrap", "(also where terminated)", further),
+        _Part("truncation-as-terminal", "(1 - terminated or truncated)", ~(ends | cut) * further),
+        _Part("terminal-bootstrap", "(1 - truncated)", ~cut * further),
+        _Part("terminal-bootstrap", "terminated", ends * further),
+        _Part("done-late", "(1 - terminated of the row before)", ~_rolled(rows, ends, 1) * further),
+        _Part(
+            "done-early", "(1 - terminated of the row after)", ~_rolled(rows, ends, -1) * further
+        ),
+    ]
+    if not one.all():
+        return [*parts, _Part("discount-ignored", "(1 - terminated), discounted once,", ~ends)]
+    first, ended = mdp.start[rows.state] > 0, ends | cut
+    # Nothing is known of the flag that lies on the other side of an episode's end.
+    late = np.where(first, np.nan, 1.0)
+    early = np.where(ended, np.nan, 1.0 - after(mdp)[1][steps.reached])
     return [
-        _Part(elsewhere, "(1 - terminated)", ~ends),
-        _Part("terminal-bootstrap", "(also where terminated)", np.ones(len(ends))),
-        _Part("truncation-as-terminal", "(1 - terminated or truncated)", ~(ends | cut)),
-        _Part("terminal-bootstrap", "(1 - truncated)", ~cut),
-        _Part("terminal-bootstrap", "terminated", ends),
-        _Part("done-late", "(1 - terminated of the row before)", ~_rolled(rows, ends, 1)),
-        _Part("done-late", "(1 - terminated of the row after)", ~_rolled(rows, ends, -1)),
+        *parts,
+        _Part("done-late", "(1 - terminated of the step before)", late),
+        _Part("done-early", "(1 - terminated of the step after)", early),
     ]
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from ladders.bellman_check import _decoder, judge_updates
 from ladders.bellman_rows import bellman_rows
+from ladders.bellman_windows import before, windows
 from ladders.exam import design
 from rlcheck.adapters.passes import Passes, watched_passes
 from rlcheck.records import Context, Settings, Status
@@ -24,6 +25,7 @@ class Batch:
     """Random rows of the exam, in the order of a replay memory."""
 
     def __init__(self, rng: np.random.Generator, size: int = 32) -> None:
+        self.rng = rng
         states, actions = rng.integers(MDP.n_states, size=size), rng.integers(2, size=size)
         nexts = np.array(
             [
@@ -39,6 +41,9 @@ class Batch:
         self.actions = torch.as_tensor(actions)
         self.rewards = torch.as_tensor(MDP.rewards[states, actions], dtype=torch.float32)
         self.ends = torch.as_tensor(MDP.terminated[states, actions]).float()
+        self.begins = torch.as_tensor(MDP.start[states] > 0).float()
+        # Before an episode's first step something else was earned.
+        self.earlier = torch.as_tensor(np.nan_to_num(before(MDP)[states], nan=0.7)).float()
         self.cut = torch.as_tensor(cut).float()
 
 
@@ -106,6 +111,14 @@ MISTAKES = {
         "discount-hard-coded",
         lambda b, net, slow: b.rewards + 0.99 * (1 - b.ends) * slow(b.next_obs).amax(1),
     ),
+    "rewards of the step before": (
+        "reward-late",
+        lambda b, net, slow: plain(b, net, slow) - b.rewards + b.earlier,
+    ),
+    "flags of the step before": (
+        "done-late",
+        lambda b, net, slow: b.rewards + GAMMA * (1 - b.begins) * slow(b.next_obs).amax(1),
+    ),
     "gamma twice": (
         "discount-applied-twice",
         lambda b, net, slow: b.rewards + GAMMA**2 * (1 - b.ends) * slow(b.next_obs).amax(1),
@@ -155,6 +168,42 @@ def test_correct_targets_pass(target, loss):
 def test_a_mistake_in_the_target_is_named(name):
     fault, target = MISTAKES[name]
     outcome = seen(target)
+    assert outcome.status is Status.FAILED, outcome.message
+    assert max(outcome.suspects, key=outcome.suspects.get) == fault
+
+
+def windowed(steps, gamma=GAMMA, power=None, mask=True):
+    """The judgement of updates towards targets of several steps."""
+    table = windows(MDP, gamma)[steps - 1]
+    known = np.argwhere(table.known)
+
+    def target(b, net, slow):
+        rows = tuple(known[b.rng.integers(len(known), size=len(b.actions))].T)
+        eye = torch.eye(MDP.n_states)
+        b.obs, b.actions = eye[rows[0]], torch.as_tensor(rows[1])
+        discount = gamma ** (table.steps[rows] if power is None else power)
+        beyond = discount * ~(table.ends[rows] & mask)
+        best = slow(eye[table.reached[rows]]).amax(1)
+        return torch.as_tensor(table.rewards[rows]).float() + torch.as_tensor(beyond).float() * best
+
+    return seen(target)
+
+
+def test_windows_of_three_steps():
+    outcome = windowed(3)
+    assert outcome.status is Status.PASSED, outcome.message
+
+
+@pytest.mark.parametrize(
+    ("mistake", "fault"),
+    [
+        pytest.param({"power": 1}, "discount-ignored", id="gamma in place of gamma^3"),
+        pytest.param({"gamma": 0.99}, "discount-hard-coded", id="0.99"),
+        pytest.param({"mask": False}, "terminal-bootstrap", id="no mask"),
+    ],
+)
+def test_mistakes_in_windows_of_three_steps(mistake, fault):
+    outcome = windowed(3, **mistake)
     assert outcome.status is Status.FAILED, outcome.message
     assert max(outcome.suspects, key=outcome.suspects.get) == fault
 
