@@ -135,7 +135,8 @@ def _judge_powers(rows: Rows, mdp: MDP, gamma: float, context: Context) -> Outco
         for other in (1.0, 0.99, gamma**2):
             forms = forms_of(rows, mdp, other, has_target=False)
             if any(not form.fault and form.fit.remainder < EXACT for form in forms):
-                line = f"the targets of {rows.window.max()} steps are those of {other:g}, not of {gamma:g}"
+                steps = rows.window.max()
+                line = f"the targets of {steps} steps are those of {other:g}, not of {gamma:g}"
                 return failed(line, discount_suspects(other, gamma), [line])
     return Outcome(Status.SKIPPED, "the gradients are of no known form of Q-learning")
 

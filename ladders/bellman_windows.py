@@ -73,7 +73,7 @@ def _alike(mdp: MDP) -> np.ndarray:
 
 
 def before(mdp: MDP) -> np.ndarray:
-    """[S] the reward of the step that led to each state; NaN for first states and where several differ."""
+    """[S] the reward of the step that led to each state; NaN for first states, or where it varies."""
     reward = np.full(mdp.n_states, np.nan)
     leads = mdp.transitions * ~(mdp.terminated | mdp.truncated)[:, :, None] > 0
     for state in np.flatnonzero(mdp.start == 0):

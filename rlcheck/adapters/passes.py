@@ -55,16 +55,19 @@ class Passes:
 
     def forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
         """A module was called: a global forward hook."""
-        if not self._is_batch(output) or not inputs or not hasattr(inputs[0], "detach"):
+        shape = _batch_shape(output)
+        if len(shape) != 2 or shape[0] < 2 or shape[1] != self.n_outputs:
+            return
+        if not inputs or not hasattr(inputs[0], "detach"):
             return
         # A network and its last layer return the same tensor.
         if any(output is other for other in self._alive):
             return
-        states = self.decode(inputs[0].detach().cpu().numpy())
+        states = self.decode(_batch(inputs[0]))
         first = next(iter(module.parameters()), None)
-        if states is None or first is None or len(states) != len(output):
+        if states is None or first is None or len(states) != shape[0]:
             return
-        seen = Pass(id(first), states, output.detach().cpu().numpy().copy())
+        seen = Pass(id(first), states, _batch(output))
         if output.requires_grad:
             output.register_hook(_keep_gradient(seen))
         self._alive.append(output)
@@ -81,9 +84,16 @@ class Passes:
         else:
             self.updates.append(passes)
 
-    def _is_batch(self, output: Any) -> bool:
-        shape = tuple(getattr(output, "shape", ()))
-        return len(shape) == 2 and shape[0] > 1 and shape[1] == self.n_outputs
+
+def _batch_shape(tensor: Any) -> tuple[int, ...]:
+    """The shape without leading ones, such as that of one seed among several."""
+    shape = tuple(getattr(tensor, "shape", ()))
+    return shape[1:] if len(shape) == 3 and shape[0] == 1 else shape
+
+
+def _batch(tensor: Any) -> np.ndarray:
+    """A copy of the numbers, in that shape."""
+    return tensor.detach().cpu().numpy().reshape(_batch_shape(tensor)).copy()
 
 
 def _looks_ahead(passes: list[Pass]) -> bool:
@@ -93,8 +103,8 @@ def _looks_ahead(passes: list[Pass]) -> bool:
 
 def _keep_gradient(seen: Pass) -> Callable[[Any], None]:
     def keep(gradient: Any) -> None:
-        added = gradient.detach().cpu().numpy()
-        seen.gradient = added.copy() if seen.gradient is None else seen.gradient + added
+        added = _batch(gradient)
+        seen.gradient = added if seen.gradient is None else seen.gradient + added
 
     return keep
 
