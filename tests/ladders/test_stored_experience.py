@@ -314,14 +314,6 @@ SEEN_RIGHT = (
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def looked_at(agents, name):
     agent = next(agent for agent in agents if agent.name == name)
     return agent, rlcheck.check(agent.factory, "agent", gamma=GAMMA, budget="quick", select=CHECKS)
