@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv
