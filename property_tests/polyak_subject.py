@@ -25,7 +25,19 @@ VOCABULARY = (
         "target",
         "",
         "the network that follows",
-        aliases=("target_net", "target_network", "target_params", "target_model", "target_module"),
+        aliases=(
+            "target_net",
+            "target_network",
+            "target_params",
+            "target_model",
+            "target_module",
+            "ema",
+            "ema_model",
+            "ema_net",
+            "ema_params",
+            "averaged_model",
+            "slow_params",
+        ),
     ),
     Parameter(
         "online",
@@ -46,7 +58,9 @@ VOCABULARY = (
             "source_net",
         ),
     ),
-    Parameter("tau", "", "rate", aliases=("polyak", "rho", "step_size"), hyper=True),
+    Parameter(
+        "tau", "", "rate", aliases=("polyak", "rho", "step_size", "decay", "momentum"), hyper=True
+    ),
 )
 
 

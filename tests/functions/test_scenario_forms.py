@@ -67,6 +67,19 @@ def test_what_writes_in_place_is_judged_by_what_it_writes():
     assert row(polyak_update.SCENARIO, writes_and_returns, "writes", size=20).failed == ()
 
 
+def moving_average(ema_model, model, decay):
+    """`decay` is the weight of what stays."""
+    with torch.no_grad():
+        for e, p in zip(ema_model.parameters(), model.parameters(), strict=True):
+            e.mul_(decay).add_(p, alpha=1 - decay)
+        for e, p in zip(ema_model.buffers(), model.buffers(), strict=True):
+            e.copy_(p)
+
+
+def test_a_moving_average_of_weights_is_a_target_update():
+    assert row(polyak_update.SCENARIO, moving_average, "average", size=20).failed == ()
+
+
 class OtherWords:
     """Methods by verbs with an object: `store_transition`, `draw_batch`."""
 
