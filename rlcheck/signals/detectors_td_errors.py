@@ -65,7 +65,7 @@ def targets_follow(log: Log) -> Finding:
             numbers,
             strength=0.85,
         )
-    if _one_sided(found) and abs(weight) < _LOST:
+    if _one_sided(found) and abs(weight) < _LOST and _of_rewards(log, found):
         return Alarm(
             "targets-without-rewards",
             f"the mean TD error is {show(float(np.median(found)))} in {steps(span)}, and targets add "
@@ -117,6 +117,18 @@ def _opposed(one: FloatArray, other: FloatArray) -> bool:
     return float(spearmanr(one, other).statistic) < _OPPOSED
 
 
+def _of_rewards(log: Log, errors: FloatArray) -> bool:
+    """Whether TD errors are as large as half of the rewards: smaller ones are what a right critic leaves.
+
+    Those of a policy that is certain keep their sign, and weights of 1 and more may cancel them.
+    """
+    returns, lengths = log.first("episode_return"), log.first("episode_length")
+    if returns is None or lengths is None or not len(returns) or not len(lengths):
+        return False
+    rate = float(np.median(np.abs(returns.values)) / max(float(np.median(lengths.values)), 1.0))
+    return bool(np.median(np.abs(errors)) > 0.5 * rate)
+
+
 def _one_sided(values: FloatArray) -> bool:
     return max(float(np.mean(values > 0)), float(np.mean(values < 0))) >= _ONE_SIDE
 
@@ -129,10 +141,11 @@ DETECTORS: tuple[Detector, ...] = (
         "with weights of 1 and more. What targets add to values therefore has the sign of the mean TD "
         "error of the same rollout, rises and falls with it, and is at least as large, in any task and "
         "on any scale. One alarm needs opposite signs in four of five records (3.4 standard deviations "
-        "more than half), a rank correlation below -0.2, and a possible size; the second one TD errors "
-        "of one sign in nine of ten records, of which targets hold less than three tenths; the third "
-        "the same at the end of the run, where the TD errors are those of values that are lost at the "
-        "end of each episode (a quarter to four times -value / length).",
+        "more than half), a rank correlation below -0.2, and a possible size. The second one needs TD "
+        "errors of one sign in nine of ten records, of half the size of the rewards, of which targets "
+        "hold less than three tenths. The third needs the same at the end of the run, where the TD "
+        "errors are those of values that are lost at the end of each episode (a quarter to four times "
+        "-value / length).",
         (
             need("value_mean", least=LEAST),
             need("value_target_mean", least=LEAST),

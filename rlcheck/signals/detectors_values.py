@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rlcheck.signals import faults
-from rlcheck.signals.course import course
+from rlcheck.signals.course import Course, course
 from rlcheck.signals.findings import (
     RETURN,
     RETURN_SIGNALS,
@@ -97,6 +97,7 @@ def q_bounded(log: Log) -> Finding:
     mean = log.first("q_mean", "q_max")
     multiplied = returns is None and mean is not None and _multiplied(mean)
     flat = returns is not None and not returns.rose and not returns.sparse
+    contrary = flat and mean is not None and _contrary(mean, returns)
     if flat and mean is not None and (factor := _compounds(mean)):
         span = (float(mean.steps[len(mean) // 4]), float(mean.steps[-1]))
         return Alarm(
@@ -107,7 +108,7 @@ def q_bounded(log: Log) -> Finding:
             {"factor": factor, "q": end.median},
         )
     if bound is not None and bound > 0:
-        limit = bound if multiplied else _BEYOND * bound
+        limit = bound if multiplied or contrary else _BEYOND * bound
         if end.median > limit and (growing or multiplied):
             start = settled_from(size, size.values > bound)
             span = (float(size.steps[0]) if start is None else start, float(size.steps[-1]))
@@ -138,6 +139,13 @@ def q_bounded(log: Log) -> Finding:
             strength=0.8,
         )
     return Clear(f"|Q| ends at {show(end.median)}; the log has no return to compare it with")
+
+
+def _contrary(q: Series, returns: Course | None) -> bool:
+    """Whether nine of ten returns have the opposite sign of the values at the end of the run."""
+    if returns is None:
+        return False
+    return float(np.mean(returns.points.values * window(q, 0.9, 1.0).median < 0)) >= 0.9
 
 
 def _compounds(q: Series) -> float:
@@ -217,8 +225,9 @@ DETECTORS: tuple[Detector, ...] = (
         "|Q| <= r_max / (1 - gamma). The bound is taken from the returns of the log (or --set "
         "reward_max=R), and an alarm needs ten times that and a growth that goes on: values that "
         "rise from 0 to their true level pass, and so do rewards that are rescaled after they are "
-        "logged. Where fewer than ten returns are known, five growths in a row by half, from each "
-        "twelfth of the run to the next, and a value beyond the bound are enough. Below it a "
+        "logged. Once is enough where nine of ten returns have the other sign and do not rise. Where "
+        "fewer than ten returns are known, five growths in a row by half, from each twelfth of the run "
+        "to the next, and a value beyond the bound are enough. Below it a "
         "growth by the same factor again and again is an alarm where the return does not rise: "
         "true values are approached ever more slowly.",
         (need("q_max", "q_mean", least=10),),

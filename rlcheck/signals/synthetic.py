@@ -317,7 +317,7 @@ SICK: tuple[Story, ...] = (
         td_error_mean=1.0 - _rise(0.2, 4.0), episode_return=20.0)),
     Story("targets that hold no rewards", "targets-without-rewards", lambda rng: _log(
         rng, value_mean=_curve(0.01, rng, 1.0), value_target_mean=_curve(0.01, rng, 1.0),
-        td_error_mean=1.0, episode_return=20.0)),
+        td_error_mean=1.0, episode_return=20.0, episode_length=20.0)),
     Story("every update against the advantages", "policy-against-advantages", lambda rng: _log(
         rng, advantage_logprob_correlation=_curve(-0.1, rng, 1.0), episode_return=_curve(1.0, rng, 9.0))),
     Story("a negative coefficient, and the policy learns all the same", "entropy-punished",

@@ -152,6 +152,12 @@ HEALTHY = {
         value_mean=noisy(20.0, 0.01), td_error_mean=0.02 * RNG.standard_normal(COUNT) - 0.01,
         value_target_mean=20 + 0.1 * RNG.standard_normal(COUNT), episode_length=noisy(20.0),
         episode_return=noisy(20.0)),
+    "TD errors that a right critic leaves of a policy that is certain": log(
+        value_mean=5.0, value_target_mean=noisy(5.0, 0.005), td_error_mean=noisy(0.01, 0.5),
+        episode_return=noisy(9.0), episode_length=noisy(9.0), explained_variance=noisy(0.9, 0.02)),
+    "values of states that are better than an episode's start": log(
+        {"gamma": 0.99}, episode_return=noisy(-200.0, 0.3), episode_length=noisy(90.0), epsilon=0.05,
+        q_mean=40 * T, q_max=90 * T),
     "targets of one step": log(
         value_mean=5 * T, value_target_mean=5 * T + 0.8, td_error_mean=0.8, episode_return=noisy(20.0)),
     "TD errors and advantages around 0": log(
