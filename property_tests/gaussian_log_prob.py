@@ -23,6 +23,7 @@ from property_tests.framework.row_gradients import (
     graph_cut,
 )
 from property_tests.gaussian_faults import faults
+from property_tests.losses import convention_parameter
 from rlcheck.functions.binding import Parameter
 
 ACTIONS = Parameter(
@@ -84,7 +85,13 @@ SPEC = FunctionContract(
     name="gaussian-log-prob",
     title="Log-probability of continuous actions",
     explanation=__doc__ or "",
-    parameters=(policies.MEAN, *policies.SCALES, ACTIONS),
+    parameters=(
+        policies.MEAN,
+        *policies.SCALES,
+        ACTIONS,
+        convention_parameter("guard", "eps", "epsilon"),
+        convention_parameter("guard_in"),
+    ),
     outputs=gradient_outputs("log_probs", "BD", GRADIENTS),
     oracle=oracle,
     domain=policies.domain("actions"),
