@@ -105,12 +105,12 @@ def judge_updates(evidence: Evidence, context: Context) -> Outcome:
         return Outcome(Status.SKIPPED, message)
     remainder = min((form.fit.remainder for form in right), default=1.0)
     lines = [
-        f"the gradients of {len(rows.q):,} rows are those of the target {_formula(best)}, "
-        f"to {best.fit.remainder:.1e} of their size",
-        f"that of the definition, with whatever discount, leaves {remainder:.2f} of it",
-        *_arithmetic(rows, mdp, best, gamma),
+        _arithmetic(rows, mdp, best, gamma),
+        f"over {len(rows.q):,} rows this leaves {best.fit.remainder:.1e} of the gradients unexplained, "
+        f"the definition {remainder:.0%} with any discount",
     ]
-    return failed("\n".join(lines), {best.fault: 0.95}, lines)
+    message = f"Q(s, a) is pulled to {_formula(best)}, as the gradients at the network show"
+    return failed(message, {best.fault: 0.95}, lines)
 
 
 def _judge_numbers(fitting: Form, count: int, gamma: float, context: Context) -> Outcome:
@@ -126,7 +126,7 @@ def _judge_numbers(fitting: Form, count: int, gamma: float, context: Context) ->
     if not suspects:
         return Outcome(Status.PASSED, f"the target is {seen}")
     lines = [f"the target is {seen}", f"expected r + {gamma:g} {fitting.beyond}"]
-    return failed("\n".join(lines), suspects, lines)
+    return failed(f"Q(s, a) is pulled to {_formula(fitting)}", suspects, lines)
 
 
 def _judge_powers(rows: Rows, mdp: MDP, gamma: float, context: Context) -> Outcome:
@@ -147,16 +147,18 @@ def _formula(form: Form) -> str:
     return f"{unit}{form.reward} + {form.fit.gamma:.3f} {form.beyond}"
 
 
-def _arithmetic(rows: Rows, mdp: MDP, form: Form, gamma: float) -> list[str]:
+def _arithmetic(rows: Rows, mdp: MDP, form: Form, gamma: float) -> str:
     """The row on which the definition and the mistake differ most."""
     wrong = form.rewards + gamma * form.values
     right = form.right_rewards + gamma * form.right_values
-    row = int(np.abs(wrong - right).argmax())
-    state, action = rows.state[row], rows.action[row]
-    ends = mdp.terminated[state, action], mdp.truncated[state, action]
-    flags = "terminated" if ends[0] else "cut by a time limit" if ends[1] else "going on"
-    step = f"{mdp.names[state]}, action {action}, reward {mdp.rewards[state, action]:g}, {flags}"
-    return [f"in {step}: the target is {wrong[row]:.3f}, expected {right[row]:.3f}"]
+    # A row of which the mistake says nothing known is no example.
+    row = int(np.nan_to_num(np.abs(wrong - right), nan=-1.0).argmax())
+    state, action, steps = rows.state[row], rows.action[row], rows.window[row]
+    ends, cut = mdp.terminated[state, action], mdp.truncated[state, action]
+    flags = "terminated" if ends else "cut by a time limit" if cut else "going on"
+    what = f"{steps} steps" if steps > 1 else flags
+    step = f"{mdp.names[state]}, action {action}, reward {form.right_rewards[row]:.3g}, {what}"
+    return f"in {step}: pulled to {wrong[row]:.3f}, expected {right[row]:.3f}"
 
 
 def _unseen(facts: Evidence, settings: Settings) -> str | None:
@@ -188,6 +190,9 @@ BELLMAN = Check(
         "truncation-as-terminal",
         "truncation-bootstraps-reset",
         "done-late",
+        "done-early",
+        "reward-late",
+        "reward-early",
         "next-observation-stale",
         "max-replaced-by-mean",
         "target-is-online",
