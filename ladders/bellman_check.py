@@ -31,6 +31,9 @@ UPDATES, ROWS = 64, 1_024
 EXACT, WRONG = 1e-3, 2e-2
 """Relative remainders of a form that is the code's own, and of one that certainly is not."""
 
+SIGNS, ROUNDING = 10, 1e-3
+"""Rows of which the definition has the sign wrong and a mistake none, and errors too small for a sign."""
+
 
 class Enough(Exception):
     """Raised in the environment: there is nothing more to be seen in this training."""
@@ -93,7 +96,7 @@ def judge_updates(evidence: Evidence, context: Context) -> Outcome:
     right = [form for form in forms if not form.fault]
     exact = [form for form in forms if form.fit.remainder < EXACT]
     if not exact:
-        return _judge_powers(rows, mdp, gamma, context)
+        return _judge_powers(rows, mdp, gamma, context) or _judge_signs(rows, mdp, forms, gamma)
     best = max(exact, key=lambda form: form.fit.share)
     fitting = next((form for form in right if form.fit.remainder < EXACT), None)
     if fitting is not None:
@@ -129,7 +132,7 @@ def _judge_numbers(fitting: Form, count: int, gamma: float, context: Context) ->
     return failed(f"Q(s, a) is pulled to {_formula(fitting)}", suspects, lines)
 
 
-def _judge_powers(rows: Rows, mdp: MDP, gamma: float, context: Context) -> Outcome:
+def _judge_powers(rows: Rows, mdp: MDP, gamma: float, context: Context) -> Outcome | None:
     """Windows of several steps hold powers of the discount: perhaps of another one."""
     if (rows.window > 1).any() and knows_gamma(context.facts, context.settings):
         for other in (1.0, 0.99, gamma**2):
@@ -138,7 +141,32 @@ def _judge_powers(rows: Rows, mdp: MDP, gamma: float, context: Context) -> Outco
                 steps = rows.window.max()
                 line = f"the targets of {steps} steps are those of {other:g}, not of {gamma:g}"
                 return failed(line, discount_suspects(other, gamma), [line])
+    return None
+
+
+def _judge_signs(rows: Rows, mdp: MDP, forms: list[Form], gamma: float) -> Outcome:
+    """Weights of rows (prioritised replay) leave the sign of each error: one mistake has all right."""
+    least = min((_wrong_signs(rows, f, gamma) for f in forms if not f.fault), default=len(rows.q))
+    agreeing = [f for f in forms if f.fit.share == 1.0 and not _wrong_signs(rows, f, gamma)]
+    if least >= SIGNS and len({form.fault for form in agreeing}) == 1:
+        form = agreeing[0]
+        lines = [
+            _arithmetic(rows, mdp, form, gamma),
+            f"in {len(rows.q):,} rows every gradient has the sign of Q less this; {least:,} have not "
+            "that of the definition",
+        ]
+        message = (
+            f"each row is pulled towards {form.reward} + {gamma:g} {form.beyond}, as its sign shows"
+        )
+        return failed(message, {form.fault: 0.85}, lines)
     return Outcome(Status.SKIPPED, "the gradients are of no known form of Q-learning")
+
+
+def _wrong_signs(rows: Rows, form: Form, gamma: float) -> int:
+    """Rows whose gradient has not the sign of Q less the target of the form."""
+    off = rows.q - form.rewards - gamma * form.values
+    told = np.isfinite(off) & (np.abs(off) > ROUNDING)
+    return int((np.sign(off[told]) != np.sign(rows.gradient[told])).sum())
 
 
 def _formula(form: Form) -> str:

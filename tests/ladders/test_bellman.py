@@ -214,15 +214,26 @@ def test_a_column_less_a_row_is_named():
     assert set(outcome.suspects) == {"batch-misaligned"}
 
 
+def weighted(q, y):
+    """The loss of prioritised replay."""
+    return (torch.linspace(0.2, 1.0, len(q)) * (q - y).square()).mean()
+
+
+@pytest.mark.parametrize("name", ["no mask", "value of the state itself", "mean"])
+def test_weights_leave_the_signs(name):
+    fault, target = MISTAKES[name]
+    outcome = seen(target, weighted)
+    assert outcome.status is Status.FAILED, outcome.message
+    assert max(outcome.suspects, key=outcome.suspects.get) == fault
+
+
 @pytest.mark.parametrize(
     ("target", "loss"),
     [
         pytest.param(soft, squared, id="soft Q-learning"),
-        pytest.param(
-            plain,
-            lambda q, y: (torch.linspace(0.2, 1.0, len(q)) * (q - y).square()).mean(),
-            id="weighted rows",
-        ),
+        pytest.param(soft, weighted, id="soft Q-learning from weighted rows"),
+        pytest.param(plain, weighted, id="weighted rows"),
+        pytest.param(double, weighted, id="Double DQN from weighted rows"),
         pytest.param(
             lambda b, net, slow: 0.1 * b.rewards + GAMMA * (1 - b.ends) * slow(b.next_obs).amax(1),
             squared,
