@@ -27,7 +27,7 @@ from rlcheck.records import Check, Context, Evidence, Outcome, Settings, Status,
 STEPS, SECONDS = 3_072, 25.0
 FIRST_STEPS = 1_024
 """An agent that has learned by then, and not from rows of action values, is of another kind."""
-UPDATES, ROWS = 64, 1_024
+UPDATES, ROWS, FEWEST_ROWS = 64, 1_024, 100
 EXACT, WRONG = 1e-3, 2e-2
 """Relative remainders of a form that is the code's own, and of one that certainly is not."""
 
@@ -87,7 +87,7 @@ def _decoder(mdp: MDP) -> Any:
 
 def judge_updates(evidence: Evidence, context: Context) -> Outcome:
     """The definition fits, or exactly one mistake does."""
-    if evidence["rows"] is None:
+    if evidence["rows"] is None or len(evidence["rows"]["q"]) < FEWEST_ROWS:
         return Outcome(Status.SKIPPED, "no network is seen to learn action values from rows")
     rows = Rows(**{name: np.array(column) for name, column in evidence["rows"].items()})
     gamma = exam_gamma(context.facts, context.settings)
@@ -146,8 +146,14 @@ def _judge_powers(rows: Rows, mdp: MDP, gamma: float, context: Context) -> Outco
 
 def _judge_signs(rows: Rows, mdp: MDP, forms: list[Form], gamma: float) -> Outcome:
     """Weights of rows (prioritised replay) leave the sign of each error: one mistake has all right."""
-    least = min((_wrong_signs(rows, f, gamma) for f in forms if not f.fault), default=len(rows.q))
-    agreeing = [f for f in forms if f.fit.share == 1.0 and not _wrong_signs(rows, f, gamma)]
+    least = min(
+        (_wrong_signs(rows, f, gamma)[0] for f in forms if not f.fault), default=len(rows.q)
+    )
+    agreeing = []
+    for form in forms:
+        wrong, told = _wrong_signs(rows, form, gamma)
+        if form.fit.share == 1.0 and not wrong and told >= FEWEST_ROWS:
+            agreeing.append(form)
     if least >= SIGNS and len({form.fault for form in agreeing}) == 1:
         form = agreeing[0]
         lines = [
@@ -162,11 +168,11 @@ def _judge_signs(rows: Rows, mdp: MDP, forms: list[Form], gamma: float) -> Outco
     return Outcome(Status.SKIPPED, "the gradients are of no known form of Q-learning")
 
 
-def _wrong_signs(rows: Rows, form: Form, gamma: float) -> int:
-    """Rows whose gradient has not the sign of Q less the target of the form."""
+def _wrong_signs(rows: Rows, form: Form, gamma: float) -> tuple[int, int]:
+    """Rows whose gradient has not the sign of Q less the target of the form, among how many."""
     off = rows.q - form.rewards - gamma * form.values
     told = np.isfinite(off) & (np.abs(off) > ROUNDING)
-    return int((np.sign(off[told]) != np.sign(rows.gradient[told])).sum())
+    return int((np.sign(off[told]) != np.sign(rows.gradient[told])).sum()), int(told.sum())
 
 
 def _formula(form: Form) -> str:
