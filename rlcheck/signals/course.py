@@ -35,7 +35,6 @@ class Course:
         start: the first tenth of the run.
         last: the last fifth.
         peak: the tenth with the highest median.
-        noise: spread around the trend.
         goal: return at which Gymnasium calls the environment solved, None where it is unknown.
     """
 
@@ -43,8 +42,12 @@ class Course:
     start: Window
     last: Window
     peak: Window
-    noise: float
     goal: float | None = None
+
+    @property
+    def noise(self) -> float:
+        """Spread around the trend; computed when asked for, since most detectors never ask."""
+        return noise(self.points)
 
     @property
     def rose(self) -> bool:
@@ -185,7 +188,6 @@ def course(log: Log, least: int = 10) -> Course | None:
         start=window(points, 0.0, _HEAD),
         last=window(points, 1.0 - _TAIL, 1.0),
         peak=Window(float(steps[best]), float(end), values),
-        noise=noise(points),
         goal=known_goal(log) if whole else None,
     )
 

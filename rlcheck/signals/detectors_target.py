@@ -58,12 +58,13 @@ def target_follows(log: Log) -> Finding:
 
 def target_due(log: Log) -> Finding:
     """The interval at which the target is updated, as configured, against the length of the run."""
-    interval, returns = log.config.get("target_update_interval"), course(log)
+    interval = log.config.get("target_update_interval")
     if interval is None:
         return Unknown(
             "the log does not say how often the target network is updated; "
             "say so with --set target_update_interval=N"
         )
+    returns = course(log)
     if returns is None:
         return _never_planned(log, float(interval))
     last = float(returns.points.steps[-1])
