@@ -218,6 +218,17 @@ class SAC(OffPolicy):
             mean = mean + log_std.exp() * self.predict_streams.normal(*mean.shape[1:])
         return self.scale.to_env(mean.tanh())
 
+    def sample_with_log_prob(self, obs: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Actions in [-1, 1] drawn as the updates draw them, [..., D], and their log-probabilities [...]."""
+        drawn: list[SquashedActions] = []
+
+        def head(rows: Tensor) -> Tensor:
+            drawn.append(self.sample(rows))
+            return drawn[0].actions
+
+        actions = self._ask(head, obs)
+        return actions, self._ask(lambda rows: drawn[0].log_probs, obs)
+
     def values(self, obs: Any) -> np.ndarray:
         """min(Q1, Q2)(s, tanh(mean)), in the leading shape of the observations."""
         return self._ask(

@@ -148,6 +148,7 @@ def product_handle(product: Any, source: ProductSource) -> AgentHandle:
         learn=_learn(product),
         predict=policy.predict,
         sample=policy.sample if policy.samples else None,
+        draw=_draw(product, space),
         values=_rows(product, "values", ()),
         q_values=_rows(product, "q_values", n_actions),
         action_probabilities=_rows(product, "action_probabilities", n_actions),
@@ -181,6 +182,22 @@ def _rows(
         return None
     rows = RowFunction(function, row_shape, f"{type(product).__name__}.{method}")
     return lambda observations: rows(observations).astype(np.float64)
+
+
+def _draw(
+    product: Any, space: spaces.Space
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None:
+    """One continuous action a row, in [-1, 1], and its log-probability."""
+    function = getattr(product, "sample_with_log_prob", None)
+    if not callable(function) or space.shape != (1,):
+        return None
+
+    def draw(observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        actions, log_probs = function(observations)
+        count = len(observations)
+        return to_numpy(actions).reshape(count), to_numpy(log_probs).reshape(count)
+
+    return draw
 
 
 def _fit_transition(product: Any) -> Callable[..., list[float]] | None:

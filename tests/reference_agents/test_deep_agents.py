@@ -231,3 +231,14 @@ def test_non_finite_reward_stops_the_training():
 
     with pytest.raises(ValueError, match="returned the reward inf; rewards must be finite"):
         make_ppo(Broken(), seed=0).learn(200)
+
+
+def test_sac_tells_the_density_of_what_it_draws():
+    agent = make_sac("Pendulum-v1", seed=0)
+    observations = np.zeros((5, 3), dtype=np.float32)
+    actions, log_probs = agent.sample_with_log_prob(observations)
+    assert actions.shape == (5, 1)
+    assert log_probs.shape == (5,)
+    assert np.abs(actions).max() < 1
+    assert np.isfinite(log_probs).all()
+    assert len(np.unique(actions)) == 5
