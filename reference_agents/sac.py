@@ -219,7 +219,7 @@ class SAC(OffPolicy):
         return self.scale.to_env(mean.tanh())
 
     def sample_with_log_prob(self, obs: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Actions in [-1, 1] drawn as the updates draw them, [..., D], and their log-probabilities [...]."""
+        """Actions [..., D] in [-1, 1], drawn as updates draw them, and their log-probabilities [...]."""
         drawn: list[SquashedActions] = []
 
         def head(rows: Tensor) -> Tensor:
