@@ -10,7 +10,7 @@ import numpy as np
 _ROWS = 256
 """Rows of a rollout whose log-probabilities are computed again: one forward pass without gradient."""
 
-_LEAST_ROWS = 64
+_LEAST_ROWS = 256
 """Of rollouts that are shorter only so many are looked at that this many steps lie between two."""
 
 
@@ -24,7 +24,7 @@ class Rollouts:
     def __init__(self) -> None:
         self._before: dict[str, Any] | None = None
         self._passed = _LEAST_ROWS
-        self._refused = False
+        self._refused: bool | None = None
         self._products = np.zeros(3)
 
     def ended(self, model: Any) -> dict[str, Any]:
@@ -35,7 +35,9 @@ class Rollouts:
         """
         buffer = model.rollout_buffer
         self._passed += buffer.values.size
-        if self._passed >= _LEAST_ROWS and not self._refused and _can_evaluate(model):
+        if self._refused is None:
+            self._refused = not _can_evaluate(model)
+        if self._passed >= _LEAST_ROWS and not self._refused:
             self._passed = 0
             self._before = _rows(buffer, bool(getattr(model, "normalize_advantage", False)))
         return {

@@ -8,6 +8,7 @@ goal that Gymnasium has on record for the environment.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -170,6 +171,7 @@ def _commonest(values: FloatArray) -> float:
     return float(np.unique(values, return_counts=True)[1].max() / len(values))
 
 
+@functools.lru_cache(maxsize=2)  # every detector asks for it
 def course(log: Log, least: int = 10) -> Course | None:
     """The course of the log's return; None if it has none, or fewer than `least` values of it."""
     points = log.first(*RETURN_SIGNALS)

@@ -60,7 +60,8 @@ class RawLog:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+# Compared by identity, so that what is computed of one can be kept.
+@dataclass(frozen=True, slots=True, eq=False)
 class Log:
     """A log in the vocabulary of `rlcheck.signals.vocabulary`: what every detector takes.
 

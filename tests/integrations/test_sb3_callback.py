@@ -68,7 +68,7 @@ def test_updates_follow_the_advantages(algorithm, env_id):
         "MlpPolicy", env_id, seed=0, device="cpu", **short
     )
     watching = callback()
-    model.learn(2000, callback=watching, log_interval=16 if algorithm == "A2C" else 1)
+    model.learn(4096, callback=watching, log_interval=16 if algorithm == "A2C" else 1)
     log = watching.watch._history.log()
     correlations = log["advantage_logprob_correlation"].values
     assert len(correlations) >= 12
