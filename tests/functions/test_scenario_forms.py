@@ -1,6 +1,7 @@
 """Other forms of things with state: targets that are returned, methods of other names, one ring."""
 
-import jax
+import importlib.util
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +11,12 @@ from property_tests import polyak_update, replay_buffer
 from property_tests.scenario_contract import row
 
 
+NEEDS_JAX = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs jax")
+
+
 def tree(target_params, online_params, tau):
+    import jax
+
     return jax.tree.map(lambda t, o: (1 - tau) * t + tau * o, target_params, online_params)
 
 
@@ -27,18 +33,21 @@ def tuple_of_both(target, online, tau):
     return dict_of_new_arrays(target, online, tau), tau
 
 
-@pytest.mark.parametrize("update", [tree, dict_of_new_arrays, list_of_new_tensors, tuple_of_both])
+@pytest.mark.parametrize(
+    "update",
+    [pytest.param(tree, marks=NEEDS_JAX), dict_of_new_arrays, list_of_new_tensors, tuple_of_both],
+)
 def test_a_returned_target_counts(update):
     assert row(polyak_update.SCENARIO, update, update.__name__, size=20).failed == ()
 
 
 def test_the_report_says_that_the_target_is_what_is_returned():
-    report = rlcheck.check(tree, "polyak-update", max_examples=10)
+    report = rlcheck.check(dict_of_new_arrays, "polyak-update", max_examples=10)
     assert any("returns the new target" in note for note in report.notes)
 
 
 def undecayed(target_params, online_params, tau):
-    return jax.tree.map(lambda t, o: t + tau * o, target_params, online_params)
+    return {name: target_params[name] + tau * online_params[name] for name in online_params}
 
 
 def thrown_away(target, online, tau):
