@@ -10,7 +10,6 @@ import rlcheck
 from property_tests import polyak_update, replay_buffer
 from property_tests.scenario_contract import row
 
-
 NEEDS_JAX = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs jax")
 
 
