@@ -78,24 +78,20 @@ def _watching() -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.reader = Rollouts()
-            self.raw: list[dict[str, Any]] = []
 
         def _on_step(self) -> bool:
             return True
 
         def _on_rollout_start(self) -> None:
-            if hasattr(self.model, "rollout_buffer"):
-                self.reader.updated(self.model)
+            self.reader.updated(self.model)
 
         def _on_rollout_end(self) -> None:
-            if hasattr(self.model, "rollout_buffer"):
-                self.raw = [*self.raw, self.reader.ended(self.model)][-2:]
+            self.reader.ended(self.model)
 
         def measured(self) -> dict[str, float]:
             """Of the update that is written: what was measured before and after it."""
-            if len(self.raw) < 2:
-                return {}
-            return {**self.reader.metrics(), **measured(self.raw[0])}
+            raw = self.reader.written
+            return {} if raw is None else {**self.reader.metrics(), **measured(raw)}
 
     return Watching()
 

@@ -97,16 +97,16 @@ def judge_updates(evidence: Evidence, context: Context) -> Outcome:
     exact = [form for form in forms if form.fit.remainder < EXACT]
     if not exact:
         return _judge_powers(rows, mdp, gamma, context) or _judge_signs(rows, mdp, forms, gamma)
-    best = max(exact, key=lambda form: form.fit.share)
     fitting = next((form for form in right if form.fit.remainder < EXACT), None)
     if fitting is not None:
         return _judge_numbers(fitting, len(rows.q), gamma, context)
-    if min((form.fit.remainder for form in right), default=1.0) < WRONG:
+    remainder = min((form.fit.remainder for form in right), default=1.0)
+    if remainder < WRONG:
         return Outcome(Status.SKIPPED, "the rows do not tell the definition from a mistake")
+    best = max(exact, key=lambda form: form.fit.share)
     if abs(best.fit.rho - 1) > SAME or abs(best.fit.gamma - gamma) > 4 * SAME:
         message = f"{_formula(best)}, which nothing known explains"
         return Outcome(Status.SKIPPED, message)
-    remainder = min((form.fit.remainder for form in right), default=1.0)
     lines = [
         _arithmetic(rows, mdp, best, gamma),
         f"over {len(rows.q):,} rows this leaves {best.fit.remainder:.1e} of the gradients unexplained, "
@@ -146,14 +146,13 @@ def _judge_powers(rows: Rows, mdp: MDP, gamma: float, context: Context) -> Outco
 
 def _judge_signs(rows: Rows, mdp: MDP, forms: list[Form], gamma: float) -> Outcome:
     """Weights of rows (prioritised replay) leave the sign of each error: one mistake has all right."""
-    least = min(
-        (_wrong_signs(rows, f, gamma)[0] for f in forms if not f.fault), default=len(rows.q)
-    )
-    agreeing = []
-    for form in forms:
-        wrong, told = _wrong_signs(rows, form, gamma)
-        if form.fit.share == 1.0 and not wrong and told >= FEWEST_ROWS:
-            agreeing.append(form)
+    signs = [(form, *_wrong_signs(rows, form, gamma)) for form in forms]
+    least = min((wrong for form, wrong, _ in signs if not form.fault), default=len(rows.q))
+    agreeing = [
+        form
+        for form, wrong, told in signs
+        if form.fit.share == 1.0 and not wrong and told >= FEWEST_ROWS
+    ]
     if least >= SIGNS and len({form.fault for form in agreeing}) == 1:
         form = agreeing[0]
         lines = [
@@ -199,6 +198,8 @@ def _unseen(facts: Evidence, settings: Settings) -> str | None:
     shown = facts.get("capabilities", ())
     if "fit_rows" in shown:
         return "the targets of the subject are read off rows that it is given"
+    if facts.get("on_policy"):
+        return "the subject learns from rollouts, not from rows of action values"
     if "parameters" not in shown or facts.get("actions") == "continuous":
         return "the subject shows no torch network over discrete actions"
     return None

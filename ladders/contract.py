@@ -122,8 +122,7 @@ def _facts(subject: AgentSubject) -> dict[str, Any]:
     }
     if subject.isolated:
         return facts
-    task, _ = tabular_task(one_step_mdp(), ONE_STEP, gamma=0.9, seed=0, action=actions)
-    agent = subject.make(task, seed=0, gamma=0.9 if subject.accepts_gamma else None)
+    agent = _built(subject, actions)
     facts["capabilities"] = [name for name in CAPABILITIES if getattr(agent, name) is not None]
     tensors = tensors_of(agent)
     facts["target_tensors"] = len(lagged(tensors))
@@ -134,11 +133,16 @@ def _facts(subject: AgentSubject) -> dict[str, Any]:
     return facts
 
 
+def _built(subject: AgentSubject, actions: str) -> AgentHandle:
+    """An agent for a task of one step."""
+    task, _ = tabular_task(one_step_mdp(), ONE_STEP, gamma=0.9, seed=0, action=actions)
+    return subject.make(task, seed=0, gamma=0.9 if subject.accepts_gamma else None)
+
+
 def _forms_learned(subject: AgentSubject) -> tuple[str, ...]:
     """The first form of action that a script or training function learns a few steps with."""
     for form in ("discrete", "continuous"):
-        task, _ = tabular_task(one_step_mdp(), ONE_STEP, gamma=0.9, seed=0, action=form)
-        agent = subject.make(task, seed=0, gamma=0.9 if subject.accepts_gamma else None)
+        agent = _built(subject, form)
         try:
             agent.learn(FEW_STEPS)
         except Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -97,17 +98,14 @@ def _own_interval(native: object) -> int | None:
 
 def _few(native: object) -> int | None:
     """A small number under a name of the agent's own that speaks of targets, in whatever unit."""
-    stated = [value for name, value in getattr(native, "__dict__", {}).items() if "target" in name]
-    return next((n for n in stated if _is_count(n, FEW)), None)
+    return next(iter(_target_counts(getattr(native, "__dict__", {}), FEW)), None)
 
 
 def _states_no_lag(native: object, named: Mapping[str, object]) -> bool:
     """Whether the agent says that it copies after every update: an interval of 1, or a rate of 1."""
     held = {**named, **getattr(native, "__dict__", {})}
-    intervals = [
-        value for name, value in held.items() if "target" in name and _is_count(value, STEPS)
-    ]
-    if any(value == 1 for value in intervals):
+    intervals = _target_counts(held, STEPS)
+    if 1 in intervals:
         return True
     whole = any(held.get(name) == 1 for name in RATES)
     return whole and (not intervals or _counts_within_a_call(native))
@@ -116,6 +114,11 @@ def _states_no_lag(native: object, named: Mapping[str, object]) -> bool:
 def _counts_within_a_call(native: object) -> bool:
     """SAC of Stable-Baselines3 counts its interval anew in each `train()`, so each begins with a copy."""
     return any(cls.__module__ == "stable_baselines3.sac.sac" for cls in type(native).__mro__)
+
+
+def _target_counts(held: Mapping[str, Any], most: int) -> list[Any]:
+    """Numbers of updates under names that speak of targets."""
+    return [value for name, value in held.items() if "target" in name and _is_count(value, most)]
 
 
 def _is_count(value: object, most: int) -> bool:

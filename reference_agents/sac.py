@@ -220,14 +220,13 @@ class SAC(OffPolicy):
 
     def sample_with_log_prob(self, obs: Any) -> tuple[np.ndarray, np.ndarray]:
         """Actions [..., D] in [-1, 1], drawn as updates draw them, and their log-probabilities [...]."""
-        drawn: list[SquashedActions] = []
 
         def head(rows: Tensor) -> Tensor:
-            drawn.append(self.sample(rows))
-            return drawn[0].actions
+            drawn = self.sample(rows)
+            return torch.cat((drawn.actions, drawn.log_probs.unsqueeze(-1)), dim=-1)
 
-        actions = self._ask(head, obs)
-        return actions, self._ask(lambda rows: drawn[0].log_probs, obs)
+        both = self._ask(head, obs)
+        return both[..., :-1], both[..., -1]
 
     def values(self, obs: Any) -> np.ndarray:
         """min(Q1, Q2)(s, tanh(mean)), in the leading shape of the observations."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -18,33 +19,46 @@ class Rollouts:
     """Reads the rollout buffer of a model before each update, and the policy after it.
 
     The policy is asked in evaluation mode and without gradients, as it is when it acts; no action is
-    drawn, so that no random number is used.
+    drawn, so that no random number is used. A model without rollouts is left alone.
+
+    Attributes:
+        kept: values, targets and TD errors of the last two rollouts.
     """
 
     def __init__(self) -> None:
+        self.kept: deque[dict[str, Any]] = deque(maxlen=2)
         self._before: dict[str, Any] | None = None
         self._passed = _LEAST_ROWS
         self._refused: bool | None = None
         self._products = np.zeros(3)
 
-    def ended(self, model: Any) -> dict[str, Any]:
-        """Takes in a finished rollout; its values, their targets and its TD errors.
+    @property
+    def written(self) -> dict[str, Any] | None:
+        """The rollout whose update is written now, since that is done after the next rollout."""
+        return self.kept[0] if len(self.kept) > 1 else None
+
+    def ended(self, model: Any) -> None:
+        """Takes in a finished rollout.
 
         Args:
-            model: whose `rollout_buffer` is full and not yet learned from.
+            model: whose `rollout_buffer`, if it has one, is full and not yet learned from.
         """
-        buffer = model.rollout_buffer
+        buffer = getattr(model, "rollout_buffer", None)
+        if buffer is None:
+            return
         self._passed += buffer.values.size
         if self._refused is None:
             self._refused = not _can_evaluate(model)
         if self._passed >= _LEAST_ROWS and not self._refused:
             self._passed = 0
             self._before = _rows(buffer, bool(getattr(model, "normalize_advantage", False)))
-        return {
-            "values": buffer.values.copy(),
-            "returns": buffer.returns.copy(),
-            "td_errors": td_errors(buffer),
-        }
+        self.kept.append(
+            {
+                "values": buffer.values.copy(),
+                "returns": buffer.returns.copy(),
+                "td_errors": td_errors(buffer),
+            }
+        )
 
     def updated(self, model: Any) -> None:
         """Compares the updated policy with the one that acted.

@@ -41,12 +41,10 @@ def callback_class() -> type:
 
         def __init__(self, watched: Watched) -> None:
             self._watched = watched
-            # Metrics of an update are written after the next rollout: what they come from waits.
-            self.rollouts: list[dict[str, Any]] = []
             self.reader = Rollouts()
 
         def write(self, key_values: Any, key_excluded: Any, step: int = 0) -> None:
-            raw = self.rollouts[0] if len(self.rollouts) > 1 and _EXPLAINED in key_values else None
+            raw = self.reader.written if _EXPLAINED in key_values else None
             self._watched.log(step, {**self.reader.metrics(), **key_values}, raw)
 
         def close(self) -> None:
@@ -83,26 +81,23 @@ def callback_class() -> type:
         def _on_training_start(self) -> None:
             # SB3 has added the steps of earlier calls to `learn` to this number.
             self._watched.begin(self.model._total_timesteps, settings(self.model), reports=True)
-            self._writer.rollouts, self._writer.reader = [], Rollouts()
+            self._writer.reader = Rollouts()
             self.logger.output_formats.append(self._writer)
 
         def _on_step(self) -> bool:
             return not self.watch.stopped
 
         def _on_rollout_start(self) -> None:
-            if hasattr(self.model, "rollout_buffer"):
-                self._writer.reader.updated(self.model)
+            self._writer.reader.updated(self.model)
 
         def _on_rollout_end(self) -> None:
-            if hasattr(self.model, "rollout_buffer"):
-                now = self._writer.reader.ended(self.model)
-                self._writer.rollouts = [*self._writer.rollouts, now][-2:]
+            self._writer.reader.ended(self.model)
 
         def _on_training_end(self) -> None:
             # What the last update recorded is written by nobody else.
             if self.logger.name_to_value:
                 last = dict(self.logger.name_to_value)
-                raw = self._writer.rollouts[-1] if _EXPLAINED in last else None
+                raw = self._writer.reader.kept[-1] if _EXPLAINED in last else None
                 self._watched.log(self.num_timesteps, last, raw)
             self.logger.output_formats.remove(self._writer)
             self.watch.close()
